@@ -1,0 +1,80 @@
+"""The one seam between how a function is wrapped and what is then done: the Interceptor.
+
+The wrappers know functions, coroutines and generators and nothing of tapes; the recorder and the player know tapes and
+nothing of wrapping. For each intercepted call a wrapper asks its interceptor for a Passage:
+
+    passage = interceptor.call(target, receiver, args, kwargs)
+    if passage is None: call the original as if we weren't there
+    if passage.answer is not None: give the caller this, never calling the original         (the player)
+    otherwise: run the original with `current` set to passage.scope; tell the passage       (the recorder)
+               what came of it through returned / raised / yielded / ended
+
+An interceptor never raises into the host, but for the player's `Diverged`, which is the point of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from autoplayback.interception.context import Scope
+from autoplayback.interception.target import Target
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the player gives in place of a call. A stream gives `items`, then raises or returns; else it raises or returns.
+
+    `items` may be lazy and may itself raise `Diverged`, when the code under test reads on where the recorded reader stopped.
+    """
+
+    value: Any = None
+    error: BaseException | None = None
+    items: Iterable[Any] | None = None
+
+
+class Passage(Protocol):
+    """One intercepted call on its way. Each is ended once, by `returned`, `raised` or (a stream) `ended`."""
+
+    scope: Scope
+    """What `current` is set to while the original, or one step of its stream, runs."""
+
+    answer: Answer | None
+    """Given: the original isn't called."""
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Replaces the arguments noted at the start: a request's body is known only once it has been read."""
+
+    def returned(self, value: Any) -> Any:
+        """Notes the result; what comes back is given to the caller: `value` itself, or a handle around it."""
+
+    def raised(self, error: BaseException) -> None:
+        """Notes that the call raised; the wrapper raises the same object on."""
+
+    def yielded(self, item: Any) -> Any:
+        """Notes one item of a stream as it passes; what comes back is given to the caller."""
+
+    def ended(self, value: Any = None, error: BaseException | None = None, *, closed: bool = False) -> None:
+        """Notes the end of a stream: it returned `value`, raised `error`, or its consumer stopped early (`closed`)."""
+
+
+class Interceptor(Protocol):
+    """What stands behind every wrapped function: the recorder, or the player."""
+
+    def operation(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
+        """An entry point was called. None where it isn't the outermost one, or isn't sampled."""
+
+    def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
+        """An input or output was called, `receiver` being the handle or the instance it was called on. None outside operations."""
+
+
+class ResultCodec(Protocol):
+    """A preset's way to put a live result (a response whose body is still to be read) on the tape and to make it again."""
+
+    def opened(self, result: Any, passage: Passage) -> Any:
+        """Recording: arranges that `passage` hears of each chunk (`yielded`) and of the end (`ended(head)`); returns what
+        the caller gets, `result` itself wherever possible. Called in place of `passage.returned`."""
+
+    def closed(self, answer: Answer) -> Any:
+        """Replaying: makes the result again from the head (`answer.value`) and the chunks (`answer.items`)."""

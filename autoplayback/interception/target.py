@@ -1,0 +1,74 @@
+"""What is intercepted, once found: a function together with what the config says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from autoplayback.errors import Place
+
+if TYPE_CHECKING:
+    from autoplayback.interception.protocol import ResultCodec
+
+
+class Role(str, Enum):
+    """What a call means to the operation."""
+
+    OPERATION = "operation"
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+class Shape(str, Enum):
+    """How a call runs, and so which wrapper holds it."""
+
+    FUNCTION = "function"
+    COROUTINE = "coroutine"
+    GENERATOR = "generator"
+    ASYNC_GENERATOR = "async generator"
+    WSGI = "wsgi"
+    ASGI = "asgi"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One thing the config or a preset wants intercepted, not yet looked for: `bootstrap` makes these, presets expanded."""
+
+    role: Role
+    target: str
+    """`module:qualname`, a glob allowed in the last part (of inputs and outputs)."""
+    name: str | None = None
+    shape: Shape | None = None
+    """WSGI or ASGI where the config says so; else found out from the function."""
+    wrap: str = "inside"
+    handle: bool = False
+    codec: ResultCodec | None = None
+    optional: bool = False
+    """A preset's target which some versions of its library lack: its absence is no error."""
+    settings: Any = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One intercepted function. Compared and hashed by identity: the wrapper, its passages and the tape builder share it.
+
+    `name` is its stable name on tapes (the config's `alias:` or `name:`, else `module:qualname`). `parameters` are the
+    names and kinds (inspect.Parameter.kind as an int) of its signature, without self or cls; empty where it has none to read.
+    `receives` says whether the first argument is an instance, which isn't part of the recorded arguments.
+    """
+
+    role: Role
+    name: str
+    module: str
+    qualname: str
+    shape: Shape = Shape.FUNCTION
+    parameters: tuple[tuple[str, int], ...] = ()
+    receives: bool = False
+    handle: bool = False
+    """The result is a live object to be intercepted in turn (`returns: handle`)."""
+    codec: ResultCodec | None = None
+    settings: Any = None
+    """The config.settings entry it came from (OperationSettings, InputSettings or OutputSettings)."""
+    extra: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The Interceptor that answers: calls never reach the world, their results come from the tape."""

@@ -1,0 +1,1 @@
+"""Ready-made targets, a file a library."""

@@ -1,0 +1,1 @@
+"""The Interceptor that records: calls go through untouched, and what they gave is noted."""

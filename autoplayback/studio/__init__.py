@@ -1,0 +1,1 @@
+"""Chooses tapes, runs replays in fresh processes, and judges them."""

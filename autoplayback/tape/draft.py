@@ -1,0 +1,92 @@
+"""A tape in the making: what a running operation writes to, from any of its threads, and what it becomes at its end.
+
+Used by the recorder and by the player alike, which is why a replay produces a tape too. Values are encoded at the call, on
+the caller's thread; everything else (the table of targets, framing, compression) waits for `render`, on another thread.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from autoplayback.originals import perf_counter_ns, time_ns
+from autoplayback.tape.model import Call, End, HandleNote, Outcome, Playback, Scalar, Summary, Tape, TargetNote
+from autoplayback.tape.values import Encoder
+
+
+class CallDraft:
+    """One call, from its start on. Its fields are those of `model.Call`; it is UNFINISHED until something says otherwise."""
+
+    __slots__ = ("arguments", "duration", "end", "items", "receiver", "seq", "started", "target", "value")
+
+    def __init__(self, seq: int, target: Any, receiver: int | None, arguments: bytes, started: int) -> None:
+        self.seq = seq
+        self.target = target
+        self.receiver = receiver
+        self.arguments = arguments
+        self.started = started
+        self.duration = 0
+        self.end = End.UNFINISHED
+        self.value = b""
+        self.items: list[bytes] | None = None
+
+
+class Draft:
+    """One operation under way. Adding a call is safe from any thread: `list.append` and `next` on a count are atomic."""
+
+    __slots__ = ("arguments", "calls", "clock", "duration", "encoder", "end", "environment", "handles", "id", "items", "metadata", "next_seq",
+                 "notes", "operation", "playback", "receiver", "seed", "shape", "size", "started", "target", "value")
+
+    def __init__(self, id: str, target: Any, seed: int, environment: Mapping[str, Any], encoder: Encoder | None = None) -> None:
+        self.id = id
+        self.target = target
+        self.operation: str = target.name
+        self.shape: str = target.shape.value
+        self.seed = seed
+        self.environment = environment
+        self.encoder = encoder or Encoder()
+        self.next_seq = itertools.count().__next__
+        self.calls: list[CallDraft] = []
+        self.handles: list[HandleNote] = []
+        self.metadata: dict[str, Scalar] = {}
+        self.notes: list[tuple[str, Any]] = []
+        self.receiver: bytes | None = None
+        self.arguments = b""
+        self.end = End.UNFINISHED
+        self.value = b""
+        self.items: list[bytes] | None = None
+        self.playback: Playback | None = None
+        self.size = 0
+        self.duration = 0
+        self.started = time_ns()
+        self.clock = perf_counter_ns()
+
+    def call(self, target: Any, receiver: int | None, arguments: bytes) -> CallDraft:
+        """Starts a call: takes its sequence number now, so that order is the order of starts."""
+        draft = CallDraft(self.next_seq(), target, receiver, arguments, perf_counter_ns() - self.clock)
+        self.calls.append(draft)
+        return draft
+
+    def tape(self) -> Tape:
+        """The finished tape, as a value."""
+        notes = {}
+        for target in {self.target, *(call.target for call in self.calls)}:
+            notes[target] = TargetNote(target.name, target.role.value, target.module, target.qualname, target.parameters)
+        calls = tuple(
+            Call(c.seq, notes[c.target], c.receiver, c.arguments, Outcome(c.end, c.value, None if c.items is None else tuple(c.items)),
+                 c.started, c.duration)
+            for c in sorted(self.calls, key=lambda c: c.seq)
+        )
+        return Tape(
+            self.id, self.operation, notes[self.target], self.shape, self.started, self.duration, self.seed, self.receiver,
+            self.arguments, calls, Outcome(self.end, self.value, None if self.items is None else tuple(self.items)),
+            dict(self.metadata), dict(self.environment), tuple(self.notes), tuple(self.handles),
+            tuple(dict.fromkeys(self.encoder.opaque)),
+            self.playback,
+        )
+
+    def summary(self, size: int) -> Summary:
+        """The tape's row in an index, `size` being its compressed bytes."""
+        outcome = "raised" if self.end is End.RAISED else "returned"
+        return Summary(self.id, self.operation, self.started, self.duration / 1e9, outcome, len(self.calls), size, dict(self.metadata))
