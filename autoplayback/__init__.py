@@ -19,4 +19,19 @@ The way of the data, and of the reader:
 Start at `bootstrap`, which joins these; then `interception.protocol`, the one seam between what is wrapped and what is done.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autoplayback.interception.context import annotate, current_tape_id, discard, keep, mode, note
+
 __version__ = "0.1.0"
+__all__ = ["annotate", "current_tape_id", "discard", "keep", "mode", "note"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily: a service that imports us for `annotate` pays for nothing else, recorded or not.
+    if name in __all__:
+        from autoplayback.interception import context
+
+        return getattr(context, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
