@@ -69,6 +69,10 @@ class OperationSettings(_Settings):
     compare: Compare = Compare()
     wrap: Literal["outside", "inside"] = "inside"
     """Of a decorated function: what is intercepted, the whole (`outside`) or the function within the decorators."""
+    was: list[str] = []
+    """Older names of the operation: tapes that carry one of these are replayed on this target."""
+    parameters: dict[str, str | None] = {}
+    """For tapes older than a change of the signature: the parameter's name on the tape -> its name now; null drops it."""
 
 
 class CallSettings(_Settings):
