@@ -70,11 +70,19 @@ class Interceptor(Protocol):
 
 
 class ResultCodec(Protocol):
-    """A preset's way to put a live result (a response whose body is still to be read) on the tape and to make it again."""
+    """A preset's way to put a call with a live result (a response whose body is still to be read) on the tape and back."""
+
+    parameters: tuple[tuple[str, int], ...]
+    """Names and kinds of what `asked` gives, for Target.parameters."""
+
+    def asked(self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What of the call identifies it: noted on the tape when recording, looked for when replaying."""
 
     def opened(self, result: Any, passage: Passage) -> Any:
         """Recording: arranges that `passage` hears of each chunk (`yielded`) and of the end (`ended(head)`); returns what
-        the caller gets, `result` itself wherever possible. Called in place of `passage.returned`."""
+        the caller gets, `result` itself wherever possible. Called in place of `passage.returned`.
 
-    def closed(self, answer: Answer) -> Any:
+        It first says `ended(head, closed=True)`, so that a result whose body nobody reads has its answer too."""
+
+    def closed(self, answer: Answer, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Replaying: makes the result again from the head (`answer.value`) and the chunks (`answer.items`)."""

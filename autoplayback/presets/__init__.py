@@ -1,1 +1,63 @@
-"""Ready-made targets, a file a library."""
+"""Ready-made targets, a file a library: each lists its functions as `TARGETS`, and brings codecs for live results.
+
+A preset's module is imported only where the config names it, and imports its library only once the service has.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoplayback.config.settings import CallSettings
+    from autoplayback.errors import Place
+    from autoplayback.interception.protocol import ResultCodec
+    from autoplayback.interception.target import Declaration, Role
+
+
+@dataclass(frozen=True, slots=True)
+class PresetTarget:
+    """One function of a library which a preset intercepts."""
+
+    target: str
+    name: str
+    ignore: tuple[str, ...] = ()
+    """Parameters which don't identify the call; those of the config come on top."""
+    handle: bool = False
+    codec: ResultCodec | None = None
+    wrap: str = "outside"
+
+
+def names() -> list[str]:
+    """The presets there are, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> list[Declaration]:
+    """The declarations a preset stands for, with the config's own options (`ignore`, `on_missing`, `alias`, ...) on each.
+
+    Raises ConfigError for a name no preset has.
+    """
+    from autoplayback.errors import ConfigError
+    from autoplayback.interception.target import Declaration
+
+    if name not in names():
+        raise ConfigError((place, f"there is no preset {name!r}; there are: {', '.join(names())}"))
+    targets: tuple[PresetTarget, ...] = importlib.import_module(f"{__name__}.{name}").TARGETS
+    found = []
+    for target in targets:
+        alias = target.name if entry.alias is None else target.name.replace(name, entry.alias, 1)
+        settings = _with_ignored(entry, target.ignore)
+        found.append(
+            Declaration(role, target.target, alias, None, target.wrap, target.handle, target.codec, optional=True,
+                        settings=settings, place=place)
+        )
+    return found
+
+
+def _with_ignored(entry: CallSettings, ignored: tuple[str, ...]) -> CallSettings:
+    import msgspec
+
+    return msgspec.structs.replace(entry, ignore=[*ignored, *entry.ignore]) if ignored else entry

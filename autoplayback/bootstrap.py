@@ -1,0 +1,113 @@
+"""The composition root: joins config, interception and the recorder or the player. Nothing else knows all of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # The hook imports this module at every start of a recorded Python: what costs is imported where it is used.
+    from autoplayback.config.load import Configuration
+    from autoplayback.config.settings import CallSettings, OperationSettings, Settings
+    from autoplayback.errors import Place
+    from autoplayback.interception.install import Interception
+    from autoplayback.interception.target import Declaration, Shape
+
+Places = Callable[..., "Place | None"]
+_recording: Interception | None = None
+
+
+def start() -> None:
+    """Starts recording where `AUTOPLAYBACK=record` asks for it. Called by the hook at interpreter start; idempotent.
+
+    Never raises: a broken config costs the recording, told in one line on stderr, not the service.
+    """
+    global _recording
+    wanted = os.environ.get("AUTOPLAYBACK", "off")
+    if _recording is not None or wanted in ("", "off"):
+        return
+    try:
+        if wanted != "record":
+            _complain(f"AUTOPLAYBACK={wanted!r} is neither 'record' nor 'off'")
+            return
+        _recording = record()
+    except BaseException as error:  # even SystemExit: at this point it would end the service before it began
+        _complain(str(error) or type(error).__name__)
+
+
+def record() -> Interception:
+    """Installs recording into this process, after the config that the environment names.
+
+    Raises ConfigError or CassetteError where it can't.
+    """
+    from autoplayback.config.load import load
+    from autoplayback.interception.context import set_mode
+    from autoplayback.interception.install import Interception
+    from autoplayback.recorder import spool
+    from autoplayback.recorder.environment import Environment
+    from autoplayback.recorder.recorder import Recorder
+    from autoplayback.recorder.redaction import Redactor
+    from autoplayback.recorder.sampling import Sampler
+
+    configuration = load()
+    settings = configuration.settings
+    sink = spool.for_url(settings, finish=Redactor(settings.redact).redact)
+    environment = Environment(settings.service, settings.environment)
+    recorder = Recorder(sink, Sampler(settings.sampling), environment, tape_limit=settings.limits.tape_mb << 20)
+    interception = Interception(declarations(settings, configuration.place), recorder)
+    interception.install()
+    set_mode("record")
+    return interception
+
+
+def declarations(settings: Settings, place: Places | None = None) -> list[Declaration]:
+    """Everything the config wants intercepted, presets expanded to their targets, in the config's order."""
+    from autoplayback.interception.target import Declaration, Role
+    from autoplayback.presets import expand
+
+    def where(*keys: str | int) -> Place | None:
+        return place(*keys) if place is not None else None
+
+    found: list[Declaration] = []
+    for index, operation in enumerate(settings.operations):
+        text, shape = entry_point(operation)
+        found.append(
+            Declaration(Role.OPERATION, text, operation.name, shape, operation.wrap, settings=operation,
+                        place=where("operations", index))
+        )
+    groups: list[tuple[str, Role, list[CallSettings]]] = [
+        ("inputs", Role.INPUT, list(settings.inputs)),
+        ("outputs", Role.OUTPUT, list(settings.outputs)),
+    ]
+    for group, role, entries in groups:
+        for index, entry in enumerate(entries):
+            at = where(group, index)
+            if entry.preset is not None:
+                found.extend(expand(entry.preset, role, entry, at))
+            elif entry.target is not None:
+                found.append(
+                    Declaration(role, entry.target, entry.alias, None, entry.wrap, entry.returns == "handle", settings=entry, place=at)
+                )
+    return found
+
+
+def entry_point(operation: OperationSettings) -> tuple[str, Shape | None]:
+    """The `module:qualname` of an operation, and its shape where the config says it. A Celery task is a function to us."""
+    from autoplayback.interception.target import Shape
+
+    if operation.wsgi is not None:
+        return operation.wsgi, Shape.WSGI
+    if operation.asgi is not None:
+        return operation.asgi, Shape.ASGI
+    return operation.target or operation.celery or "", None
+
+
+def _complain(text: str) -> None:
+    first, *rest = text.splitlines() or [""]
+    more = f" (and {len(rest)} more lines; `autoplayback check` shows all)" if rest else ""
+    try:
+        sys.stderr.write(f"autoplayback: not recording: {first}{more}\n")
+    except Exception:
+        return

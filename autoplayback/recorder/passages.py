@@ -1,0 +1,209 @@
+"""What the recorder notes of one call, one operation, and one handle made outside operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autoplayback.interception.context import Muted, Scope
+from autoplayback.interception.handles import recorded
+from autoplayback.interception.target import Target
+from autoplayback.originals import perf_counter_ns
+from autoplayback.recorder.metadata import Extractor
+from autoplayback.recorder.scope import RecorderScope
+from autoplayback.tape.draft import CallDraft
+from autoplayback.tape.model import End
+from autoplayback.tape.values import Encoder, isdata
+
+if TYPE_CHECKING:
+    from autoplayback.recorder.recorder import Recorder
+
+
+class CallPassage:
+    """One call on its way through. A fault of ours costs the tape; the value always reaches the caller."""
+
+    __slots__ = ("_draft", "_receiver", "_scope", "_target", "scope")
+
+    answer = None
+
+    def __init__(self, scope: RecorderScope, draft: CallDraft, target: Target, receiver: Any) -> None:
+        self.scope: Scope = scope.muted
+        self._scope = scope
+        self._draft = draft
+        self._target = target
+        self._receiver = receiver
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        scope = self._scope
+        try:
+            self._draft.arguments = scope.draft.encoder.arguments(args, kwargs)
+        except Exception as error:
+            scope.lose(error)
+
+    def returned(self, value: Any) -> Any:
+        scope, draft, target = self._scope, self._draft, self._target
+        try:
+            draft.duration = perf_counter_ns() - scope.draft.clock - draft.started
+            if target.codec is not None:
+                return target.codec.opened(value, self)
+            if target.handle and not isdata(value):
+                value = recorded(value, target, scope.recorder, draft.arguments, self._receiver)
+                scope.handle_id(value, made_by=draft.seq)
+            if not scope.closed:
+                draft.value = encoded = scope.draft.encoder.encode(value)
+                draft.end = End.RETURNED
+                scope.grew(len(encoded))
+        except Exception as error:
+            scope.lose(error)
+        return value
+
+    def raised(self, error: BaseException) -> None:
+        self._end(End.RAISED, error)
+
+    def yielded(self, item: Any) -> Any:
+        scope, draft = self._scope, self._draft
+        if scope.closed or scope.lost is not None:
+            return item
+        try:
+            encoded = scope.draft.encoder.encode(item)
+            if draft.items is None:
+                draft.items = []
+            draft.items.append(encoded)
+            scope.grew(len(encoded))
+        except Exception as error:
+            scope.lose(error)
+        return item
+
+    def ended(self, value: Any = None, error: BaseException | None = None, *, closed: bool = False) -> None:
+        if self._draft.items is None:
+            self._draft.items = []
+        if closed:
+            self._end(End.CLOSED, value)
+        elif error is not None:
+            self._end(End.RAISED, error)
+        else:
+            self._end(End.RETURNED, value)
+
+    def _end(self, end: End, value: Any) -> None:
+        scope, draft = self._scope, self._draft
+        if scope.closed:
+            return
+        try:
+            draft.duration = perf_counter_ns() - scope.draft.clock - draft.started
+            draft.value = scope.draft.encoder.encode(value)
+            draft.end = end
+            scope.grew(len(draft.value))
+        except Exception as error:
+            scope.lose(error)
+
+
+class OperationPassage:
+    """One operation, from its entry to the tape's hand-over."""
+
+    __slots__ = ("_extractor", "_receiver", "scope")
+
+    answer = None
+
+    def __init__(self, scope: RecorderScope, extractor: Extractor, receiver: Any) -> None:
+        self.scope = scope
+        self._extractor = extractor
+        self._receiver = receiver
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        scope = self.scope
+        try:
+            scope.draft.arguments = scope.draft.encoder.arguments(args, kwargs)
+            scope.draft.metadata.update(self._extractor.entry(self._receiver, args, kwargs))
+            scope.grew(len(scope.draft.arguments))
+        except Exception as error:
+            scope.lose(error)
+
+    def returned(self, value: Any) -> Any:
+        self._end(End.RETURNED, value)
+        return value
+
+    def raised(self, error: BaseException) -> None:
+        self._end(End.RAISED, error)
+
+    def yielded(self, item: Any) -> Any:
+        scope = self.scope
+        if scope.lost is not None:
+            return item
+        try:
+            encoded = scope.draft.encoder.encode(item)
+            if scope.draft.items is None:
+                scope.draft.items = []
+            scope.draft.items.append(encoded)
+            scope.grew(len(encoded))
+        except Exception as error:
+            scope.lose(error)
+        return item
+
+    def ended(self, value: Any = None, error: BaseException | None = None, *, closed: bool = False) -> None:
+        if self.scope.draft.items is None:
+            self.scope.draft.items = []
+        if closed:
+            self._end(End.CLOSED, value)
+        elif error is not None:
+            self._end(End.RAISED, error)
+        else:
+            self._end(End.RETURNED, value)
+
+    def _end(self, end: End, value: Any) -> None:
+        scope = self.scope
+        if scope.closed:
+            return
+        scope.closed = True
+        if scope.lost is not None:
+            return
+        draft, recorder = scope.draft, scope.recorder
+        try:
+            draft.duration = perf_counter_ns() - draft.clock
+            draft.value = draft.encoder.encode(value)
+            draft.end = end
+            failed = end is End.RAISED
+            draft.metadata.update(self._extractor.exit(value, failed=failed))
+            kept = scope.kept
+            if kept is None:
+                outcome = "raised" if failed else "returned"
+                kept = recorder.sampler.tail(draft.operation, draft.metadata, outcome, draft.duration / 1e9, chosen=scope.chosen)
+            if kept:
+                draft.size += len(draft.value)
+                recorder.sink.offer(draft)
+        except Exception as error:
+            scope.lose(error)
+
+
+class MakerPassage:
+    """A handle made outside operations, to be recorded wherever an operation uses it. Its own making is on no tape."""
+
+    __slots__ = ("_arguments", "_owner", "_receiver", "_recorder", "_target", "scope")
+
+    answer = None
+
+    def __init__(self, recorder: Recorder, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._owner = Scope()
+        self.scope: Scope = Muted(self._owner)
+        self._recorder = recorder
+        self._target = target
+        self._receiver = receiver
+        self._arguments = Encoder().arguments(args, kwargs)
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._arguments = Encoder().arguments(args, kwargs)
+
+    def returned(self, value: Any) -> Any:
+        self._owner.closed = True
+        try:
+            return value if isdata(value) else recorded(value, self._target, self._recorder, self._arguments, self._receiver)
+        except Exception as error:
+            self._recorder.fault(error)
+            return value
+
+    def raised(self, error: BaseException) -> None:
+        self._owner.closed = True
+
+    def yielded(self, item: Any) -> Any:
+        return item
+
+    def ended(self, value: Any = None, error: BaseException | None = None, *, closed: bool = False) -> None:
+        self._owner.closed = True

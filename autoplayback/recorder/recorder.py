@@ -1,0 +1,102 @@
+"""The Interceptor that records: the original runs with its own arguments, and what it was given and gave is noted.
+
+Nothing here may reach the host: every fault of ours is caught, costs the tape it happened on, and is counted with the spool.
+Only the encoding of values happens on the caller's thread; everything else waits for the spool's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from autoplayback.interception.context import current
+from autoplayback.interception.handles import Handle
+from autoplayback.interception.target import Target
+from autoplayback.recorder.metadata import Extractor
+from autoplayback.recorder.passages import CallPassage, MakerPassage, OperationPassage
+from autoplayback.recorder.scope import RecorderScope
+from autoplayback.tape.draft import Draft
+from autoplayback.tape.model import Scalar
+
+
+class Sink(Protocol):
+    """Where finished drafts go: the spool."""
+
+    def offer(self, draft: Draft) -> bool:
+        """Takes a finished draft, or drops and counts it; never blocks, never raises."""
+
+    def lose(self, reason: str) -> None:
+        """Counts a tape lost before it got here."""
+
+
+class Sampler(Protocol):
+    """Which operations become tapes."""
+
+    needs_tail: bool
+
+    def head(self, operation: str, metadata: Mapping[str, Scalar]) -> bool: ...
+    def tail(self, operation: str, metadata: Mapping[str, Scalar], outcome: str, seconds: float, *, chosen: bool) -> bool: ...
+
+
+class Recorder:
+    """Records every outermost operation onto a draft of its own, and hands the finished draft to `sink`."""
+
+    def __init__(
+        self, sink: Sink, sampler: Sampler, environment: Callable[[], Mapping[str, Any]], *, tape_limit: int = 256 << 20
+    ) -> None:
+        """`environment` is asked once per tape for what the tape says of its process; `tape_limit` is in encoded bytes."""
+        self.sink = sink
+        self.sampler = sampler
+        self.environment = environment
+        self.tape_limit = tape_limit
+        self._extractors: dict[Target, Extractor] = {}
+
+    def operation(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OperationPassage | None:
+        """Begins a tape, unless inside another operation or not sampled."""
+        outer = current.get()
+        if outer is not None and not outer.over():
+            return None
+        try:
+            extractor = self._extractors.get(target)
+            if extractor is None:
+                extractor = self._extractors[target] = Extractor(target)
+            metadata = extractor.entry(receiver, args, kwargs)
+            chosen = self.sampler.head(target.name, metadata)
+            if not chosen and not self.sampler.needs_tail:
+                return None
+            scope = RecorderScope(self, target, metadata, self.environment(), chosen=chosen)
+            draft = scope.draft
+            draft.arguments = draft.encoder.arguments(args, kwargs)
+            if receiver is not None and getattr(target.settings, "instance", "new") == "recorded":
+                draft.receiver = draft.encoder.encode(receiver)
+            return OperationPassage(scope, extractor, receiver)
+        except Exception as error:
+            self.fault(error)
+            return None
+
+    def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallPassage | MakerPassage | None:
+        """Begins a call on the current operation's tape; None where there is none."""
+        scope = current.get()
+        if scope is None or scope.closed:
+            # Made before any operation (a pool, a module's connection), used inside one: it must be a handle all the same.
+            return MakerPassage(self, target, receiver, args, kwargs) if target.handle and (scope is None or scope.over()) else None
+        if type(scope) is not RecorderScope or scope.lost is not None:
+            return None
+        try:
+            draft = scope.draft
+            handle = scope.handle_id(receiver) if isinstance(receiver, Handle) else None
+            if target.codec is not None:
+                args, kwargs = target.codec.asked(receiver, args, kwargs)
+            arguments = draft.encoder.arguments(args, kwargs)
+            scope.grew(len(arguments))
+            return CallPassage(scope, draft.call(target, handle, arguments), target, receiver)
+        except Exception as error:
+            scope.lose(error)
+            return None
+
+    def fault(self, error: BaseException | str) -> None:
+        """Counts a tape lost to a fault of ours; never raises."""
+        try:
+            self.sink.lose(error if isinstance(error, str) else f"fault: {type(error).__name__}")
+        except Exception:
+            return

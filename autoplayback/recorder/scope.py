@@ -1,0 +1,97 @@
+"""One operation being recorded: its draft, its handles, and whether it still becomes a tape."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from autoplayback.interception.context import Muted, Scope
+from autoplayback.interception.handles import Handle
+from autoplayback.interception.target import Target
+from autoplayback.originals import random_bytes
+from autoplayback.recorder.metadata import scalars
+from autoplayback.tape import ulid
+from autoplayback.tape.draft import Draft
+from autoplayback.tape.model import HandleNote, Scalar
+from autoplayback.tape.values import Encoder
+
+
+class Keeper(Protocol):
+    """What a scope needs of its recorder."""
+
+    tape_limit: int
+
+    def fault(self, error: BaseException | str) -> None: ...
+
+
+class RecorderScope(Scope):
+    """One operation being recorded."""
+
+    __slots__ = ("_handles", "_next_handle", "chosen", "draft", "kept", "lost", "muted", "recorder")
+
+    def __init__(
+        self, recorder: Keeper, target: Target, metadata: Mapping[str, Scalar], environment: Mapping[str, Any], *, chosen: bool
+    ) -> None:
+        super().__init__(int.from_bytes(random_bytes(8), "big") >> 1)
+        self.recorder = recorder
+        self.muted = Muted(self)
+        self.chosen = chosen
+        self.kept: bool | None = None
+        self.lost: str | None = None
+        # The objects themselves are kept beside their numbers, so that no id() is used again while this tape runs.
+        self._handles: dict[int, tuple[int, Any]] = {}
+        self._next_handle = itertools.count().__next__
+        self.draft = Draft(ulid.new(), target, self.seed, environment, Encoder(self.handle_id))
+        self.draft.metadata.update(metadata)
+
+    @property
+    def tape_id(self) -> str:  # type: ignore[override]  # the base has a plain None
+        """The id of the tape being made."""
+        return self.draft.id
+
+    def handle_id(self, handle: Any, made_by: int | None = None) -> int | None:
+        """The handle's number on this tape, given when first seen; None for what isn't a handle of ours."""
+        known = self._handles.get(id(handle))
+        if known is not None:
+            return known[0]
+        if not isinstance(handle, Handle):
+            return None
+        fresh = self._next_handle()
+        # setdefault is atomic: of two threads that meet the same pooled connection, both get the first one's number.
+        number = self._handles.setdefault(id(handle), (fresh, handle))[0]
+        if number != fresh:
+            return number
+        arguments = b"" if made_by is not None else handle.__autoplayback_arguments__
+        self.draft.handles.append(
+            HandleNote(number, handle.__autoplayback_target__.name, handle.__autoplayback_type__, made_by, arguments)
+        )
+        return number
+
+    def grew(self, size: int) -> None:
+        """Counts encoded bytes; a tape over its bound is dropped whole, and its memory freed at once."""
+        self.draft.size += size
+        if self.draft.size > self.recorder.tape_limit:
+            self.lose("tape too large")
+
+    def lose(self, error: BaseException | str) -> None:
+        """Gives this tape up, once; the operation goes on unrecorded."""
+        if self.lost is None:
+            self.lost = error if isinstance(error, str) else f"fault: {type(error).__name__}"
+            self.draft.calls = []
+            self.recorder.fault(self.lost)
+
+    def annotate(self, metadata: dict[str, Any]) -> None:
+        self.draft.metadata.update(scalars(metadata))
+
+    def note(self, key: str, value: Any) -> None:
+        try:
+            self.draft.notes.append((str(key), self.draft.encoder.encode(value)))
+        except Exception as error:
+            self.lose(error)
+
+    def keep(self) -> None:
+        self.kept = True
+
+    def discard(self) -> None:
+        self.kept = False
