@@ -36,7 +36,7 @@ def span(text: str) -> float:
 
 
 def moment(text: str, now: int) -> int:
-    """Nanoseconds since the epoch of a date, a time (`2026-11-01T12:00`, local where it names no zone), or so long before `now`."""
+    """Nanoseconds since the epoch of a date, a time (`2026-11-01T12:00`, local where it names no zone), or `7d` before `now`."""
     if _SPAN.fullmatch(text):
         return now - int(span(text) * 1e9)
     try:
@@ -68,13 +68,18 @@ def split_target(text: str) -> tuple[str, str]:
     """Module and qualified name of `module:qualname`, the notation of Python's entry points."""
     module, colon, qualname = text.partition(":")
     if not colon:
-        guess = ""
-        if "." in text and not text.endswith("."):
-            head, _, tail = text.rpartition(".")
-            guess = f"; did you mean {head}:{tail}?"
-        raise NotationError(f"{text!r} has no colon between module and name (package.module:Class.method){guess}", len(text))
+        raise NotationError(f"{text!r} has no colon between module and name{_with_colon(text)}")
     _dotted(module, "module", 0)
     return module, qualname
+
+
+def _with_colon(text: str) -> str:
+    """The same with a colon where one is likely: before the first class (by its capital), else before the last part."""
+    parts = text.split(".")
+    if len(parts) < 2 or not all(parts):
+        return "; write package.module:function, or package.module:Class.method"
+    split = next((index for index, part in enumerate(parts) if index and part[0].isupper()), len(parts) - 1)
+    return f"; did you mean {'.'.join(parts[:split])}:{'.'.join(parts[split:])}?"
 
 
 def reference(text: str) -> tuple[str, str]:

@@ -178,7 +178,7 @@ def _name(text: str, at: int) -> tuple[Segment, int]:
 
 
 def _quoted(text: str, at: int) -> tuple[str, int]:
-    quote, name, position = text[at], [], at + 1
+    quote, name, position = text[at], list[str](), at + 1
     while position < len(text):
         sign = text[position]
         if sign == quote:
