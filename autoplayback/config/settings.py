@@ -29,6 +29,7 @@ Package = Annotated[str, _notation("package")]
 Path = Annotated[str, _notation("path")]
 MetadataPath = Annotated[str, _notation("metadata path")]
 ComparePath = Annotated[str, _notation("compare path")]
+Renamed = Annotated[str, _notation("renamed")]
 Condition = Annotated[str, _notation("condition")]
 Filter = Annotated[str, _notation("filter")]
 Moment = Annotated[str, _notation("moment")]
@@ -87,12 +88,16 @@ class Compare(_Settings, frozen=True):
     """Lists whose items are told apart by a field: `{"result.trips": id}`."""
     null_is_missing: list[ComparePath] = []
     """Maps in which a null is the same as no entry."""
-    normalize: list[str] = []
-    """What is renamed consistently before comparing: `uuid`, `timestamp`, or the path of an id."""
+    normalize: list[Renamed] = []
+    """What may be renamed, if everywhere alike: `uuids`, `timestamps`, or the path of an id."""
     metrics: dict[ComparePath, Metric] = {}
     """Numbers with a better and a worse: `{"result.cost": {better: lower, tolerance: 0.5%}}`."""
     comparator: Reference | None = None
     """A function `(recorded, replayed, context) -> verdict` that judges instead, as `module:function`."""
+    extractor: Reference | None = None
+    """A function `(result) -> value`, as `module:function`: what of a result is compared."""
+    data: Reference | None = None
+    """A function `(arguments) -> value`, as `module:function`: what else the comparator is given."""
     calls: Literal["count", "strict"] = "count"
     """`strict`: another number of calls of an input is a difference; `count`: it is only reported."""
     duration: NotNegative | Allowance | None = None

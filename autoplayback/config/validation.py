@@ -20,6 +20,7 @@ _BAD: Any = object()
 """What stands for a value which has been complained of."""
 
 COMPARE_ROOTS = ("result", "error", "outputs")
+RENAMED_KINDS = ("uuids", "timestamps")
 
 
 def check_tapes(text: str) -> None:
@@ -70,6 +71,13 @@ def _compare_path(text: str) -> None:
     raise NotationError(f"{text!r} begins neither with result, error nor outputs; did you mean {guess!r}?")
 
 
+def _renamed(text: str) -> None:
+    if text not in RENAMED_KINDS:
+        if near := nearest(text, RENAMED_KINDS):
+            raise NotationError(f"{text!r} is neither uuids, timestamps nor a path; did you mean {near!r}?")
+        _compare_path(text)
+
+
 _NOTATIONS: dict[str, Callable[[str], object]] = {
     "tapes": check_tapes,
     "target": notations.target,
@@ -80,6 +88,7 @@ _NOTATIONS: dict[str, Callable[[str], object]] = {
     "path": paths.parse,
     "metadata path": _metadata_path,
     "compare path": _compare_path,
+    "renamed": _renamed,
     "condition": notations.condition,
     "filter": notations.filter_condition,
     "moment": notations.when,
