@@ -1,0 +1,85 @@
+"""What recorders dropped and why, on disk beside the tapes: `<ULID>.lost`, a small JSON object a process.
+
+The file is made at its full length before anything is lost and is overwritten in place, so that a full disk, the likeliest
+reason of a loss, can't also hide it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from autoplayback.cassettes.openfile import lock, make_folder
+from autoplayback.originals import open
+from autoplayback.tape import ulid
+
+SUFFIX = ".lost"
+LENGTH = 2048
+
+
+class LossFile:
+    """The counts of one process; locked while it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reserves the file. Raises OSError."""
+        make_folder(folder)
+        self.path = folder / (ulid.new() + SUFFIX)
+        self._fd = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            lock(self._fd)
+            self.write({})
+        except OSError:
+            os.close(self._fd)
+            self.path.unlink(missing_ok=True)
+            raise
+
+    def write(self, lost: Mapping[str, int]) -> None:
+        """Replaces the counts. Raises OSError."""
+        kept = dict(lost)
+        while len(text := json.dumps({"lost": kept}).encode()) > LENGTH:  # absurdly many reasons: the rarest go together
+            rarest = sorted(kept, key=lambda reason: (kept[reason], reason))[:len(kept) // 2 + 1]
+            kept["other"] = sum(kept.pop(reason) for reason in rarest)
+        padded = text.ljust(LENGTH)
+        if os.pwrite(self._fd, padded, 0) != len(padded):
+            raise OSError(28, "no space left for the counts of lost tapes", str(self.path))
+
+    def unlinked(self) -> bool:
+        """Whether somebody has removed the file."""
+        return os.fstat(self._fd).st_nlink == 0
+
+    def close(self, *, keep: bool) -> None:
+        """Lets go of the file; removes it unless there is something on it to `keep`."""
+        if not keep:
+            self.path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+    def abandon(self) -> None:
+        """In a forked child: lets go of the parent's file without touching it."""
+        os.close(self._fd)
+
+
+def read(text: bytes) -> dict[str, int]:
+    """The counts in one file; empty where it is damaged, since a count isn't worth an error."""
+    try:
+        lost = json.loads(text)["lost"]
+        return {str(reason): int(count) for reason, count in lost.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def total(folder: Path) -> dict[str, int]:
+    """The counts of all processes that wrote to a folder, by reason; files with nothing in them whose process died are removed."""
+    counts: Counter[str] = Counter()
+    for path in folder.glob("*" + SUFFIX):
+        try:
+            with open(path, "rb") as file:
+                lost = read(file.read(LENGTH))
+                counts.update(lost)
+                if not lost and lock(file.fileno()):
+                    path.unlink()
+        except OSError:
+            continue
+    return dict(counts)

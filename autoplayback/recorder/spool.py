@@ -1,0 +1,313 @@
+"""Where finished operations go: a queue in memory, and a thread of ours that writes it to disk.
+
+`offer` and `lose` are called on the service's threads. They take no lock, since a signal handler, a destructor or a fork may
+come at any instruction of theirs: `deque.append` is atomic, and the counts of bytes, which aren't, are set right whenever the
+queue runs empty. Everything else belongs to the thread, which exists from a process' first tape on and not before.
+
+After a fork the child begins anew with an empty queue: what was in it is the parent's, whose thread will write it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoplayback.originals import allocate_lock, monotonic_ns, process_id, start_new_thread
+
+if TYPE_CHECKING:
+    from autoplayback.config.settings import Settings
+    from autoplayback.recorder.writer import Writer
+    from autoplayback.tape.draft import Draft
+    from autoplayback.tape.model import Tape
+
+GATHER_SECONDS = 0.05
+"""How long tapes wait for others before the thread writes them together."""
+EXIT_SECONDS = 0.9
+"""How long the process' exit may be held up."""
+BATCH_TAPES = 64
+BATCH_BYTES = 1 << 20
+TAPE_BYTES, CALL_BYTES = 1500, 400
+"""What a draft and each of its calls weigh in memory besides their encoded values."""
+MEMORY_FULL = "memory full (limits.queue_mb)"
+
+
+class Spool:
+    """Takes the drafts of one process and, forked, of each of its children. Never raises, never blocks."""
+
+    def __init__(self, settings: Settings, folder: Path, *, finish: Callable[[Tape], Tape] | None = None,
+                 seal_seconds: float = 300.0, shipper: Any = None) -> None:
+        """`finish` is applied to each tape before it leaves the process (redaction); `shipper` hears of sealed segments.
+
+        Nothing is opened or started yet.
+        """
+        self.folder = folder.absolute()
+        self._settings = settings
+        self._finish = finish
+        self._seal_seconds = seal_seconds
+        self._shipper = shipper
+        self._memory = settings.limits.queue_mb << 20
+        self._hurry = self._memory // 4
+        self._reset()
+        _spools.add(self)
+        _watch_forks()
+
+    def offer(self, draft: Draft) -> bool:
+        """Takes over a finished draft; False where there is no room for it, which is counted."""
+        try:
+            if self._pid != process_id():
+                self._start()
+            weight = draft.size + TAPE_BYTES + CALL_BYTES * len(draft.calls)
+            if self._queued + weight > self._memory:
+                self.lose(MEMORY_FULL)
+                return False
+            self._queued += weight
+            self._queue.append((weight, draft))
+            if self._asleep or self._queued > self._hurry:
+                self._wake_up()
+            if self._exiting:
+                self.close(0.2)
+            if self._notices:
+                self._say()
+            return True
+        except Exception:
+            return False
+
+    def lose(self, reason: str) -> None:
+        """Counts a tape that somebody had to drop, and why."""
+        try:
+            if len(self._dropped) < 1_000_000:
+                self._dropped.append(reason)
+            if self._pid != process_id():
+                self._start()
+            if self._asleep:
+                self._wake_up()
+            if self._notices:
+                self._say()
+        except Exception:
+            return
+
+    def pressure(self) -> float:
+        """How full the memory or the spool is, whichever is fuller: from 0 to 1, where tapes are dropped."""
+        writer = self._writer
+        return max(self._queued / self._memory if self._memory else 1.0, writer.used if writer is not None else 0.0)
+
+    def losses(self) -> dict[str, int]:
+        """What this process has dropped so far, by reason."""
+        return dict(self._lost)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Waits until everything offered so far is in a file; False where that takes longer than `timeout` seconds."""
+        return self._ask(seal=False, timeout=timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Like `flush`, and seals the segment. A later `offer` opens another."""
+        return self._ask(seal=True, timeout=timeout)
+
+    def _ask(self, *, seal: bool, timeout: float) -> bool:
+        if self._pid != process_id():  # nothing was offered in this process
+            return True
+        request = _Request(seal)
+        self._queue.append((0, request))
+        self._wake_up()
+        return request.done.acquire(timeout=max(0.0, timeout))
+
+    def _reset(self) -> None:
+        self._pid = -1
+        self._queue: deque[tuple[int, Draft | _Request]] = deque()
+        self._queued = 0
+        self._dropped: deque[str] = deque()
+        self._lost: dict[str, int] = {}
+        self._notices: deque[str] = deque()
+        self._asleep = False
+        self._exiting = False
+        self._wake = allocate_lock()
+        self._wake.acquire()
+        self._starting = allocate_lock()
+        self._writer: Writer | None = None
+
+    def _forked(self) -> None:
+        """In the child: forgets the parent's queue, thread and files."""
+        writer = self._writer
+        self._reset()
+        if writer is not None:
+            writer.abandon()
+        if self._shipper is not None:
+            self._shipper.forked()
+
+    def _start(self) -> None:
+        """Starts this process' thread. Where two come at once the second goes on: its tape is in the queue."""
+        starting = self._starting
+        if not starting.acquire(False):
+            return
+        try:
+            if self._pid not in (-1, process_id()):  # a fork which Python wasn't told of
+                self._forked()
+            if self._pid == -1:
+                start_new_thread(self._run, (self._wake,))
+                self._pid = process_id()
+                _at_exit_of_this_process(self)
+        finally:
+            starting.release()
+
+    def _wake_up(self) -> None:
+        self._asleep = False
+        try:
+            self._wake.release()
+        except RuntimeError:  # somebody else just did
+            return
+
+    def _run(self, wake: Any) -> None:
+        """The thread. `wake` is the process' own: after a fork in the midst of things, no one shares it."""
+        try:
+            from autoplayback.recorder.writer import Writer
+
+            writer = self._writer = Writer(self._settings, self.folder, self._finish, self._count, self._seal_seconds)
+        except Exception as error:
+            self._count(f"fault: {type(error).__name__}", 1)
+            return
+        due = 0.0
+        while True:
+            try:
+                if not self._queue and not self._dropped:
+                    self._queued = 0
+                    self._asleep = True
+                    if not self._queue and not self._dropped:
+                        wake.acquire(timeout=min(due, 3600.0))
+                    self._asleep = False
+                if self._queue and not self._exiting and not self._requested():
+                    wake.acquire(timeout=GATHER_SECONDS)
+                self._drain(writer)
+                due = writer.rest(self._lost)
+            except Exception as error:
+                self._count(f"fault: {type(error).__name__}", 1)
+                wake.acquire(timeout=GATHER_SECONDS)
+
+    def _requested(self) -> bool:
+        """Whether somebody waits for the end of the queue."""
+        try:
+            return isinstance(self._queue[-1][1], _Request)
+        except IndexError:
+            return False
+
+    def _drain(self, writer: Writer) -> None:
+        queue, sealed = self._queue, writer.sealed
+        for _ in range(len(self._dropped)):
+            self._count(self._dropped.popleft(), 1)
+        while queue:
+            batch: list[Draft] = []
+            total = 0
+            request: _Request | None = None
+            while queue and len(batch) < BATCH_TAPES and total < BATCH_BYTES:
+                weight, item = queue.popleft()
+                if isinstance(item, _Request):
+                    request = item
+                    break
+                batch.append(item)
+                total += weight
+            try:
+                if batch:
+                    writer.write(batch)
+            except Exception as error:
+                self._count(f"fault: {type(error).__name__}", len(batch))
+            finally:
+                self._queued -= total
+            if request is not None:
+                if request.seal:
+                    writer.close(self._lost)
+                else:
+                    writer.rest(self._lost)
+                request.done.release()
+        if writer.sealed != sealed and self._shipper is not None:
+            self._shipper.notify()
+
+    def _count(self, reason: str, tapes: int) -> None:
+        if tapes <= 0:
+            return
+        if reason not in self._lost:
+            self._notices.append(reason)
+        self._lost[reason] = self._lost.get(reason, 0) + tapes
+
+    def _say(self) -> None:
+        """Logs each reason once, on a thread of the service: ours must not hold a lock of logging while somebody forks."""
+        try:
+            reason = self._notices.popleft()
+        except IndexError:
+            return
+        logging.getLogger("autoplayback").warning(
+            "not every operation is recorded: %s. The service isn't affected; `autoplayback list` shows how many.", reason)
+
+    def _exit(self) -> None:
+        if self._pid != process_id() or self._exiting:
+            return
+        self._exiting = True
+        started = monotonic_ns()
+        self.close(EXIT_SECONDS)
+        if self._shipper is not None:
+            self._shipper.finish(EXIT_SECONDS - (monotonic_ns() - started) / 1e9)
+
+
+class _Request:
+    """A place in the queue which somebody waits for."""
+
+    __slots__ = ("done", "seal")
+
+    def __init__(self, seal: bool) -> None:
+        self.seal = seal
+        self.done = allocate_lock()
+        self.done.acquire()
+
+
+def for_url(settings: Settings, finish: Callable[[Tape], Tape] | None = None) -> Spool:
+    """The spool for `settings.tapes`: the folder itself, or for a bucket a folder of this machine that is shipped from."""
+    from autoplayback.errors import CassetteError
+
+    url = settings.tapes
+    if url.startswith("s3://"):
+        from autoplayback.cassettes.places import spool_folder
+        from autoplayback.recorder.shipper import ShipperThread
+
+        folder = spool_folder(url)
+        shipper = ShipperThread(settings, folder) if settings.s3.ship == "thread" else None
+        return Spool(settings, folder, finish=finish, seal_seconds=60.0, shipper=shipper)
+    scheme, colon, rest = url.partition("://")
+    if colon and scheme != "file":
+        raise CassetteError(url, "a recorder writes to a folder or to s3://bucket/prefix; this is neither")
+    return Spool(settings, Path(rest if colon else url).expanduser(), finish=finish)
+
+
+_spools: weakref.WeakSet[Spool] = weakref.WeakSet()
+_watching = False
+
+
+def _watch_forks() -> None:
+    global _watching
+    if not _watching:
+        os.register_at_fork(after_in_child=_forked)
+        _watching = True
+
+
+def _forked() -> None:
+    for spool in list(_spools):
+        spool._forked()
+
+
+def _at_exit_of_this_process(spool: Spool) -> None:
+    """However this process ends in order: Python's own way, or that of a multiprocessing child, which skips atexit."""
+    mine = weakref.WeakMethod(spool._exit)
+
+    def end() -> None:
+        if exit := mine():
+            exit()
+
+    atexit.register(end)
+    for name in ("multiprocessing.util", "billiard.util"):
+        util = sys.modules.get(name)
+        if util is not None:
+            util.Finalize(None, end, exitpriority=10)
