@@ -30,6 +30,7 @@ Path = Annotated[str, _notation("path")]
 MetadataPath = Annotated[str, _notation("metadata path")]
 ComparePath = Annotated[str, _notation("compare path")]
 Renamed = Annotated[str, _notation("renamed")]
+Redaction = Annotated[str, _notation("redaction")]
 Condition = Annotated[str, _notation("condition")]
 Filter = Annotated[str, _notation("filter")]
 Moment = Annotated[str, _notation("moment")]
@@ -252,8 +253,9 @@ class Settings(_Settings, frozen=True):
     """Functions which act on the outside: recorded, compared, answered from the tape."""
     sampling: Sampling = Sampling()
     """Which operations are recorded; all by default."""
-    redact: list[Path] = []
-    """Places whose values are replaced before anything leaves the process: `**.password`, `headers.authorization`."""
+    redact: list[Redaction] = []
+    """What is replaced before anything leaves the process, besides well-known secrets: places (`**.password`,
+    `headers.authorization`), or what a regular expression finds in any text (`/sk-[a-z0-9]+/`)."""
     compare: Compare = Compare()
     """Rules for all operations."""
     suites: dict[str, Suite] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -78,6 +79,16 @@ def _renamed(text: str) -> None:
         _compare_path(text)
 
 
+def _redaction(text: str) -> None:
+    if len(text) > 1 and text[0] == text[-1] == "/":
+        try:
+            re.compile(text[1:-1])
+        except re.error as error:
+            raise NotationError(f"{text!r} is no regular expression: {error}", 1 + (error.pos or 0)) from None
+    else:
+        paths.parse(text)
+
+
 _NOTATIONS: dict[str, Callable[[str], object]] = {
     "tapes": check_tapes,
     "target": notations.target,
@@ -89,6 +100,7 @@ _NOTATIONS: dict[str, Callable[[str], object]] = {
     "metadata path": _metadata_path,
     "compare path": _compare_path,
     "renamed": _renamed,
+    "redaction": _redaction,
     "condition": notations.condition,
     "filter": notations.filter_condition,
     "moment": notations.when,

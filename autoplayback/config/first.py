@@ -1,0 +1,112 @@
+"""The text of a first config: what was found in the folder as settings, all else as commented examples."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from autoplayback.config.discovery import Found
+
+SCHEMA_FILE = ".autoplayback/schema.json"
+"""Where `init` and `check` put the JSON Schema: beside the config, so that the line which names it holds on any machine."""
+
+_LIBRARIES = {
+    "requests": ("requests", "urllib3"),
+    "urllib3": ("urllib3",),
+    "boto3": ("boto3", "urllib3"),
+    "psycopg2-binary": ("psycopg2",),
+    "psycopg2": ("psycopg2",),
+    "psycopg-binary": ("psycopg",),
+    "pymysql": ("pymysql",),
+}
+"""The presets that hold a library, best first, where they aren't called like it."""
+
+
+def presets_for(libraries: Collection[str], presets: Collection[str]) -> list[str]:
+    """The presets that hold the I/O of these libraries."""
+    chosen: list[str] = []
+    for library in sorted(libraries):
+        for preset in _LIBRARIES.get(library, (library.replace("-", "_"), library)):
+            if preset in presets:
+                if preset not in chosen:
+                    chosen.append(preset)
+                break
+    if "requests" in chosen and "urllib3" in chosen:
+        chosen.remove("urllib3")  # requests speaks through urllib3: the preset holds both
+    return chosen
+
+
+def text(service: str, found: Found, presets: Collection[str]) -> str:
+    """The file's text."""
+    chosen = presets_for(found.libraries, presets)
+    others = ", ".join(sorted(set(presets) - set(chosen)))
+    return _TEXT.format(
+        schema=SCHEMA_FILE,
+        service=_quoted(service),
+        operations=_operations(found.applications),
+        inputs="".join(f"  - preset: {preset}\n" for preset in chosen) or _NO_PRESETS,
+        others=f"  # there are presets for: {others}\n" if others else "",
+    )
+
+
+def _quoted(name: str) -> str:
+    if name.replace("-", "").replace("_", "").isalpha() and name.lower() not in ("true", "false", "null"):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _operations(applications: list[tuple[str, str]]) -> str:
+    lines, seen = [], set()
+    for kind, name in applications:
+        # Django's asgi.py beside its wsgi.py is the same application: it is served through one of them.
+        package = name.partition(":")[0].rpartition(".")[0]
+        twin = name.endswith((".asgi:application", ".wsgi:application")) and package in seen
+        if name.endswith((".asgi:application", ".wsgi:application")):
+            seen.add(package)
+        lines.append(f"  {'# ' if twin else ''}- {kind}: {name}\n")
+    if not lines:
+        return _NO_OPERATIONS
+    # An active entry first, whichever file came first.
+    return "".join(lines)
+
+
+_NO_OPERATIONS = """\
+  # no web application was found here; name the functions where work begins, as module:qualname
+  []
+"""
+_NO_PRESETS = """\
+  # no library with a preset was found here; name your own functions that read from outside
+  []
+"""
+
+_TEXT = """\
+# yaml-language-server: $schema={schema}
+# What autoplayback records of this service. `autoplayback check` says how each target is going to be intercepted.
+
+service: {service}
+tapes: ./.autoplayback/tapes          # or s3://bucket/prefix. Tapes hold production data: keep them out of git
+
+# Entry points: each outermost call makes one tape.
+operations:
+{operations}\
+  # - target: orders.checkout:Checkout.place       # a function or method
+  #   name: place_order                            # what tapes call it
+  #   instance: orders.wiring:make_checkout        # self at replay: new (default), recorded, or a factory
+  #   metadata: {{customer: order.customer_id}}      # for --where, from a parameter, self, result or error
+  #   compare: {{ignore: [result.trace_id]}}         # what may differ
+
+# What comes from outside: recorded, then answered from the tape.
+inputs:
+{inputs}\
+{others}\
+  # - target: orders.repo:Repo.load_*              # a glob in the last part
+  #   ignore: [timeout]                            # parameters which don't identify the call
+
+# What acts on the outside: its arguments are compared.
+# outputs:
+#   - target: orders.mail:send
+
+# Replaced before anything leaves the process, besides well-known secrets:
+# redact: ["**.password"]
+
+# sampling: {{rate: 0.1, always: [error, "duration > 5"]}}
+"""

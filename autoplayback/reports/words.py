@@ -1,0 +1,37 @@
+"""Numbers and foreign texts as people read them on a terminal."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """A text from a tape without what would steer the terminal: control characters stand as `\\x1b`."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1] if not match[0].isprintable() else f"\\u{ord(match[0]):04x}", text)
+
+
+def seconds(value: float) -> str:
+    """A length of time with three digits that count: `1.23 s`, `45.6 ms`, `789 µs`, `2 m 3 s`."""
+    if value >= 3600:
+        return f"{int(value // 3600)} h {int(value % 3600 // 60)} m"
+    if value >= 60:
+        return f"{int(value // 60)} m {int(value % 60)} s"
+    if value >= 0.9995:
+        return f"{value:.3g} s"
+    if value >= 0.0009995:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value * 1e6:.3g} µs"
+
+
+def bytesize(value: int) -> str:
+    """A number of bytes: `812 B`, `1.2 kB`, `3.4 MB`."""
+    if value < 1000:
+        return f"{value} B"
+    size = value / 1000
+    for unit in ("kB", "MB", "GB"):
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
