@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # The hook imports this module at every start of a recorded Python: what costs is imported where it is used.
-    from autoplayback.config.load import Configuration
     from autoplayback.config.settings import CallSettings, OperationSettings, Settings
     from autoplayback.errors import Place
-    from autoplayback.interception.install import Interception
+    from autoplayback.interception import Interception
     from autoplayback.interception.target import Declaration, Shape
 
 Places = Callable[..., "Place | None"]
@@ -26,7 +25,7 @@ def start() -> None:
     """
     global _recording
     wanted = os.environ.get("AUTOPLAYBACK", "off")
-    if _recording is not None or wanted in ("", "off"):
+    if _recording is not None or wanted in ("", "off") or _is_the_tool(sys.orig_argv):
         return
     try:
         if wanted != "record":
@@ -43,8 +42,8 @@ def record() -> Interception:
     Raises ConfigError or CassetteError where it can't.
     """
     from autoplayback.config.load import load
+    from autoplayback.interception import Interception, entropy
     from autoplayback.interception.context import set_mode
-    from autoplayback.interception.install import Interception
     from autoplayback.recorder import spool
     from autoplayback.recorder.environment import Environment
     from autoplayback.recorder.recorder import Recorder
@@ -58,12 +57,14 @@ def record() -> Interception:
     recorder = Recorder(sink, Sampler(settings.sampling), environment, tape_limit=settings.limits.tape_mb << 20)
     interception = Interception(declarations(settings, configuration.place), recorder)
     interception.install()
+    entropy.install()
     set_mode("record")
     return interception
 
 
 def declarations(settings: Settings, place: Places | None = None) -> list[Declaration]:
     """Everything the config wants intercepted, presets expanded to their targets, in the config's order."""
+    from autoplayback.interception import entropy
     from autoplayback.interception.target import Declaration, Role
     from autoplayback.presets import expand
 
@@ -87,9 +88,9 @@ def declarations(settings: Settings, place: Places | None = None) -> list[Declar
             if entry.preset is not None:
                 found.extend(expand(entry.preset, role, entry, at))
             elif entry.target is not None:
-                found.append(
-                    Declaration(role, entry.target, entry.alias, None, entry.wrap, entry.returns == "handle", settings=entry, place=at)
-                )
+                handle = entry.returns == "handle"
+                found.append(Declaration(role, entry.target, entry.alias, None, entry.wrap, handle, settings=entry, place=at))
+    found.extend(entropy.declarations())
     return found
 
 
@@ -102,6 +103,11 @@ def entry_point(operation: OperationSettings) -> tuple[str, Shape | None]:
     if operation.asgi is not None:
         return operation.asgi, Shape.ASGI
     return operation.target or operation.celery or "", None
+
+
+def _is_the_tool(command: list[str]) -> bool:
+    """Whether this process is `autoplayback` itself, run in a shell that exports AUTOPLAYBACK=record."""
+    return any(os.path.basename(word) == "autoplayback" for word in command[1:3])
 
 
 def _complain(text: str) -> None:

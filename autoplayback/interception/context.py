@@ -34,6 +34,10 @@ class Scope:
             self._random = random.Random(self.seed)
         return self._random
 
+    def over(self) -> bool:
+        """Whether the operation that this context stems from has ended, so that another may begin here."""
+        return self.closed
+
     def annotate(self, metadata: dict[str, Any]) -> None:
         """Adds metadata to the tape."""
 
@@ -47,9 +51,26 @@ class Scope:
         """Drops the tape."""
 
 
-MUTED = Scope()
-"""The scope inside an intercepted call: I/O inside I/O is the outer call's business, and no operation begins there."""
-MUTED.closed = True
+class Muted(Scope):
+    """The scope inside an intercepted call: I/O inside I/O is the outer call's business, and no operation begins there.
+
+    It lasts as long as its owner, not for good: a consumer thread that was started inside a call records its own operations
+    once that call's operation has ended.
+    """
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: Scope) -> None:
+        super().__init__(owner.seed)
+        self.closed = True
+        self.owner = owner
+
+    def over(self) -> bool:
+        return self.owner.closed
+
+
+MUTED = Muted(Scope())
+"""Muted for good."""
 
 current: ContextVar[Scope | None] = ContextVar("autoplayback.current", default=None)
 

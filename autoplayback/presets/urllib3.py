@@ -17,8 +17,9 @@ from autoplayback.presets import PresetTarget
 if TYPE_CHECKING:
     from autoplayback.interception.protocol import Answer, Passage
 
-VOLATILE = frozenset({"user-agent", "traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "sentry-trace",
-                      "baggage", "x-amzn-trace-id", "x-datadog-trace-id", "x-datadog-parent-id", "content-length"})
+VOLATILE = frozenset(
+    ["user-agent", "content-length", "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "sentry-trace", "x-amzn-trace-id", "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority"]
+)
 """Request headers that don't identify a request: they name the client library or the trace, or follow from the body."""
 
 _ORDINARY = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -35,7 +36,8 @@ class ResponseCodec:
         if headers is None:
             headers = getattr(receiver, "headers", None) or {}
         wanted = {_text(name).lower(): _text(value) for name, value in headers.items() if _text(name).lower() not in VOLATILE}
-        return (str(given.get("method")).upper(), _full_url(receiver, _text(given.get("url"))), wanted, _body(given.get("body"))), {}
+        url = _full_url(receiver, _text(given.get("url")))
+        return (str(given.get("method")).upper(), url, wanted, _body(given.get("body"))), {}
 
     def opened(self, result: Any, passage: Passage) -> Any:
         head = {
@@ -76,6 +78,7 @@ class ResponseCodec:
             headers.add(name, value)
         given = dict(zip(("method", "url", "body", "headers"), args, strict=False)) | kwargs
         body = TapeBody(iter(answer.items or ()))
+        original: Any = OriginalResponse(head["headers"], body)  # as much of http.client's as clients look at
         return HTTPResponse(
             body=body,
             headers=headers,
@@ -84,7 +87,7 @@ class ResponseCodec:
             version=head["version"],
             preload_content=given.get("preload_content", True),
             decode_content=given.get("decode_content", True) and not head.get("decoded"),
-            original_response=OriginalResponse(head["headers"], body),
+            original_response=original,
             request_method=given.get("method"),
             request_url=head.get("url"),
         )
@@ -112,7 +115,7 @@ class TapeBody(io.RawIOBase):
     def read1(self, amount: int = -1) -> bytes:
         if not self._rest:
             self._rest = next(self._items, b"")
-        if amount is None or amount < 0:
+        if amount < 0:
             amount = len(self._rest)
         taken, self._rest = self._rest[:amount], self._rest[amount:]
         return taken

@@ -1,36 +1,28 @@
-"""What the recorder notes of one call, one operation, and one handle made outside operations."""
+"""What the recorder notes of one call, and of one operation."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoplayback.interception.context import Muted, Scope
-from autoplayback.interception.handles import recorded
-from autoplayback.interception.target import Target
 from autoplayback.originals import perf_counter_ns
 from autoplayback.recorder.metadata import Extractor
 from autoplayback.recorder.scope import RecorderScope
 from autoplayback.tape.draft import CallDraft
 from autoplayback.tape.model import End
-from autoplayback.tape.values import Encoder, isdata
-
-if TYPE_CHECKING:
-    from autoplayback.recorder.recorder import Recorder
 
 
 class CallPassage:
     """One call on its way through. A fault of ours costs the tape; the value always reaches the caller."""
 
-    __slots__ = ("_draft", "_receiver", "_scope", "_target", "scope")
+    __slots__ = ("_draft", "_scope", "scope")
 
     answer = None
 
-    def __init__(self, scope: RecorderScope, draft: CallDraft, target: Target, receiver: Any) -> None:
+    def __init__(self, scope: RecorderScope, draft: CallDraft) -> None:
         self.scope: Scope = scope.muted
         self._scope = scope
         self._draft = draft
-        self._target = target
-        self._receiver = receiver
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         scope = self._scope
@@ -40,18 +32,16 @@ class CallPassage:
             scope.lose(error)
 
     def returned(self, value: Any) -> Any:
-        scope, draft, target = self._scope, self._draft, self._target
+        scope, draft = self._scope, self._draft
+        if scope.closed:
+            return value
         try:
             draft.duration = perf_counter_ns() - scope.draft.clock - draft.started
-            if target.codec is not None:
-                return target.codec.opened(value, self)
-            if target.handle and not isdata(value):
-                value = recorded(value, target, scope.recorder, draft.arguments, self._receiver)
+            if getattr(type(value), "__autoplayback_handle__", False):
                 scope.handle_id(value, made_by=draft.seq)
-            if not scope.closed:
-                draft.value = encoded = scope.draft.encoder.encode(value)
-                draft.end = End.RETURNED
-                scope.grew(len(encoded))
+            draft.value = encoded = scope.draft.encoder.encode(value)
+            draft.end = End.RETURNED
+            scope.grew(len(encoded))
         except Exception as error:
             scope.lose(error)
         return value
@@ -173,31 +163,23 @@ class OperationPassage:
             scope.lose(error)
 
 
-class MakerPassage:
-    """A handle made outside operations, to be recorded wherever an operation uses it. Its own making is on no tape."""
+class SkippedPassage:
+    """An operation that sampling left out: it runs muted, so that no operation within it is taken for an outermost one."""
 
-    __slots__ = ("_arguments", "_owner", "_receiver", "_recorder", "_target", "scope")
+    __slots__ = ("_owner", "scope")
 
     answer = None
 
-    def __init__(self, recorder: Recorder, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self) -> None:
         self._owner = Scope()
         self.scope: Scope = Muted(self._owner)
-        self._recorder = recorder
-        self._target = target
-        self._receiver = receiver
-        self._arguments = Encoder().arguments(args, kwargs)
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._arguments = Encoder().arguments(args, kwargs)
+        return
 
     def returned(self, value: Any) -> Any:
         self._owner.closed = True
-        try:
-            return value if isdata(value) else recorded(value, self._target, self._recorder, self._arguments, self._receiver)
-        except Exception as error:
-            self._recorder.fault(error)
-            return value
+        return value
 
     def raised(self, error: BaseException) -> None:
         self._owner.closed = True

@@ -7,35 +7,13 @@ Only the encoding of values happens on the caller's thread; everything else wait
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from autoplayback.interception.context import current
-from autoplayback.interception.handles import Handle
 from autoplayback.interception.target import Target
 from autoplayback.recorder.metadata import Extractor
-from autoplayback.recorder.passages import CallPassage, MakerPassage, OperationPassage
-from autoplayback.recorder.scope import RecorderScope
-from autoplayback.tape.draft import Draft
-from autoplayback.tape.model import Scalar
-
-
-class Sink(Protocol):
-    """Where finished drafts go: the spool."""
-
-    def offer(self, draft: Draft) -> bool:
-        """Takes a finished draft, or drops and counts it; never blocks, never raises."""
-
-    def lose(self, reason: str) -> None:
-        """Counts a tape lost before it got here."""
-
-
-class Sampler(Protocol):
-    """Which operations become tapes."""
-
-    needs_tail: bool
-
-    def head(self, operation: str, metadata: Mapping[str, Scalar]) -> bool: ...
-    def tail(self, operation: str, metadata: Mapping[str, Scalar], outcome: str, seconds: float, *, chosen: bool) -> bool: ...
+from autoplayback.recorder.passages import CallPassage, OperationPassage, SkippedPassage
+from autoplayback.recorder.scope import RecorderScope, Sampler, Sink
 
 
 class Recorder:
@@ -51,8 +29,10 @@ class Recorder:
         self.tape_limit = tape_limit
         self._extractors: dict[Target, Extractor] = {}
 
-    def operation(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OperationPassage | None:
-        """Begins a tape, unless inside another operation or not sampled."""
+    def operation(
+        self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> OperationPassage | SkippedPassage | None:
+        """Begins a tape, unless inside another operation."""
         outer = current.get()
         if outer is not None and not outer.over():
             return None
@@ -63,7 +43,7 @@ class Recorder:
             metadata = extractor.entry(receiver, args, kwargs)
             chosen = self.sampler.head(target.name, metadata)
             if not chosen and not self.sampler.needs_tail:
-                return None
+                return SkippedPassage()
             scope = RecorderScope(self, target, metadata, self.environment(), chosen=chosen)
             draft = scope.draft
             draft.arguments = draft.encoder.arguments(args, kwargs)
@@ -72,24 +52,21 @@ class Recorder:
             return OperationPassage(scope, extractor, receiver)
         except Exception as error:
             self.fault(error)
-            return None
+            return SkippedPassage()
 
-    def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallPassage | MakerPassage | None:
+    def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallPassage | None:
         """Begins a call on the current operation's tape; None where there is none."""
         scope = current.get()
-        if scope is None or scope.closed:
-            # Made before any operation (a pool, a module's connection), used inside one: it must be a handle all the same.
-            return MakerPassage(self, target, receiver, args, kwargs) if target.handle and (scope is None or scope.over()) else None
-        if type(scope) is not RecorderScope or scope.lost is not None:
+        if type(scope) is not RecorderScope or scope.closed or scope.lost is not None:
             return None
         try:
             draft = scope.draft
-            handle = scope.handle_id(receiver) if isinstance(receiver, Handle) else None
+            handle = None if receiver is None else scope.handle_id(receiver)
             if target.codec is not None:
                 args, kwargs = target.codec.asked(receiver, args, kwargs)
             arguments = draft.encoder.arguments(args, kwargs)
             scope.grew(len(arguments))
-            return CallPassage(scope, draft.call(target, handle, arguments), target, receiver)
+            return CallPassage(scope, draft.call(target, handle, arguments))
         except Exception as error:
             scope.lose(error)
             return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from autoplayback.interception.context import Muted, Scope
-from autoplayback.interception.handles import Handle
+from autoplayback.interception.handles import state
 from autoplayback.interception.target import Target
 from autoplayback.originals import random_bytes
 from autoplayback.recorder.metadata import scalars
@@ -17,9 +17,34 @@ from autoplayback.tape.model import HandleNote, Scalar
 from autoplayback.tape.values import Encoder
 
 
-class Keeper(Protocol):
-    """What a scope needs of its recorder."""
+class Sink(Protocol):
+    """Where finished drafts go: the spool."""
 
+    def offer(self, draft: Draft) -> bool:
+        """Takes a finished draft, or drops and counts it; never blocks, never raises."""
+
+    def lose(self, reason: str) -> None:
+        """Counts a tape lost before it got here."""
+
+
+class Sampler(Protocol):
+    """Which operations become tapes."""
+
+    needs_tail: bool
+    """Whether operations that `head` left out may still be wanted for how they ended."""
+
+    def head(self, operation: str, metadata: Mapping[str, Scalar]) -> bool:
+        """Whether to record this operation, by what its entry tells."""
+
+    def tail(self, operation: str, metadata: Mapping[str, Scalar], outcome: str, seconds: float, *, chosen: bool) -> bool:
+        """Whether to keep the tape, by how it ended; `chosen` is what `head` said."""
+
+
+class Keeper(Protocol):
+    """What a scope and its passages need of their recorder."""
+
+    sink: Sink
+    sampler: Sampler
     tape_limit: int
 
     def fault(self, error: BaseException | str) -> None: ...
@@ -55,17 +80,16 @@ class RecorderScope(Scope):
         known = self._handles.get(id(handle))
         if known is not None:
             return known[0]
-        if not isinstance(handle, Handle):
+        if not getattr(type(handle), "__autoplayback_handle__", False):
             return None
         fresh = self._next_handle()
         # setdefault is atomic: of two threads that meet the same pooled connection, both get the first one's number.
         number = self._handles.setdefault(id(handle), (fresh, handle))[0]
         if number != fresh:
             return number
-        arguments = b"" if made_by is not None else handle.__autoplayback_arguments__
-        self.draft.handles.append(
-            HandleNote(number, handle.__autoplayback_target__.name, handle.__autoplayback_type__, made_by, arguments)
-        )
+        made = state(handle)
+        arguments = b"" if made_by is not None else made.arguments
+        self.draft.handles.append(HandleNote(number, made.maker.name, made.type, made_by, arguments))
         return number
 
     def grew(self, size: int) -> None:
