@@ -82,7 +82,7 @@ class Catalog:
         clauses, values = _narrowed(query)
         where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
         with self._connected() as db:
-            rows = db.execute(f"SELECT {_COLUMNS} FROM tapes{where}", values).fetchall()  # noqa: S608 (clauses are ours, values bound)
+            rows = db.execute(f"SELECT {_COLUMNS} FROM tapes{where}", values).fetchall()
         for id, operation, started, seconds, outcome, calls, size, metadata in rows:
             yield Summary(id, operation, started, seconds, outcome, calls, size, _decode(metadata))
 
@@ -90,8 +90,7 @@ class Catalog:
         """(segment, offset, length) of a tape's entry."""
         with self._connected() as db:
             row: tuple[str, int, int] | None = db.execute(
-                "SELECT s.name, t.offset, t.length FROM tapes t JOIN segments s ON s.number = t.segment WHERE t.id = ?", (tape_id,)
-            ).fetchone()
+                "SELECT name, offset, length FROM tapes JOIN segments ON number = segment WHERE id = ?", (tape_id,)).fetchone()
         return row
 
     def beginning(self, prefix: str, count: int = 4) -> list[str]:
@@ -123,12 +122,12 @@ class Catalog:
             try:
                 yield self._connection
             except sqlite3.OperationalError as error:
-                raise CassetteError(str(self._path), f"the catalog can't be used ({error}); it may be deleted at any time") from error
+                raise CassetteError(str(self._path), f"the catalog can't be used ({error}); it may be deleted") from error
             except sqlite3.DatabaseError as error:
                 self.close()
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-                raise CatalogLost(str(self._path), f"the catalog was damaged ({error}) and has been removed; try again") from error
+                raise CatalogLost(str(self._path), f"the catalog was damaged ({error}) and is removed; try again") from error
 
     def _open(self) -> sqlite3.Connection:
         for attempt in range(3):

@@ -228,7 +228,7 @@ class FolderCassette:
                     raise OSError(28, "no space left on the disk", str(file.path))
                 added.add(tape.id)
                 if file.size >= SEAL_BYTES:
-                    file, full = None, file
+                    full, file = file, None
                     full.seal()
         finally:
             if file is not None:
@@ -248,7 +248,7 @@ class FolderCassette:
                 data = file.read()
             info, _ = segment.read_header(data)
             kept = [data[at.offset:at.offset + at.length] for at in rows if at.summary.tape not in ids]
-            rewrite(path, inherited(info), [Entry(segment.row_of(entry), entry) for entry in kept])
+            rewrite(path, info, [Entry(segment.row_of(entry), entry) for entry in kept])
         self._catalog.erase(ids)
 
     @contextmanager
@@ -263,12 +263,6 @@ class FolderCassette:
 
 
 _NOWHERE = Summary("", "", 0, 0.0, "returned", 0, 0)
-
-
-def inherited(info: object) -> dict[str, object]:
-    """What a rewritten segment says of itself after the one it replaces."""
-    assert isinstance(info, dict)
-    return {key: value for key, value in info.items() if key not in ("version", "pid", "created")}
 
 
 def read_rows(path: Path) -> list[Located]:

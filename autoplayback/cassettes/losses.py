@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from autoplayback.cassettes.openfile import lock, make_folder
+from autoplayback.cassettes.openfile import close_if, inode, lock, make_folder
 from autoplayback.originals import open
 from autoplayback.tape import ulid
 
@@ -28,6 +28,7 @@ class LossFile:
         make_folder(folder)
         self.path = folder / (ulid.new() + SUFFIX)
         self._fd = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._inode = inode(self._fd)
         try:
             lock(self._fd)
             self.write({})
@@ -58,7 +59,7 @@ class LossFile:
 
     def abandon(self) -> None:
         """In a forked child: lets go of the parent's file without touching it."""
-        os.close(self._fd)
+        close_if(self._fd, self._inode)
 
 
 def read(text: bytes) -> dict[str, int]:
@@ -71,7 +72,7 @@ def read(text: bytes) -> dict[str, int]:
 
 
 def total(folder: Path) -> dict[str, int]:
-    """The counts of all processes that wrote to a folder, by reason; files with nothing in them whose process died are removed."""
+    """The counts of all processes that wrote to a folder, by reason. Empty files which dead processes left are removed."""
     counts: Counter[str] = Counter()
     for path in folder.glob("*" + SUFFIX):
         try:

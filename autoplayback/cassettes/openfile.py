@@ -1,4 +1,4 @@
-"""A segment while it is being written: `<ULID>.open`, locked by its writer, sealed to `<ULID>.tapes`, recovered if its writer died.
+"""A segment being written: `<ULID>.open`, locked by its writer, sealed to `<ULID>.tapes`, recovered where its writer died.
 
 The folder is the only state: a name ending in `.open` which nobody locks belongs to a process that is gone, and a scan finds
 every whole tape in it. There is no ledger to disagree with.
@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autoplayback.errors import TapeError
 from autoplayback.originals import monotonic_ns, open, time_ns
 from autoplayback.tape import segment, ulid
-from autoplayback.tape.model import Scalar
 from autoplayback.tape.segment import Entry
 
 OPEN, SEALED, UNBORN = ".open", ".tapes", ".new"
@@ -29,10 +29,13 @@ class OpenSegment:
     followed by a whole one would otherwise read as a third which nobody wrote.
     """
 
-    def __init__(self, folder: Path, info: Mapping[str, Scalar]) -> None:
-        """Creates the file and locks it before it has a name that others look for. Raises OSError."""
+    def __init__(self, folder: Path, info: Mapping[str, Any], opened: int | None = None) -> None:
+        """Creates the file and locks it before it has a name that others look for. Raises OSError.
+
+        `opened`: the instant in its name, where it takes the place of an older segment.
+        """
         make_folder(folder)
-        self.id = ulid.new()
+        self.id = ulid.new(opened)
         self.path = folder / (self.id + OPEN)
         self.opened = monotonic_ns()
         self.size = 0
@@ -43,6 +46,7 @@ class OpenSegment:
         self._lengths: list[int] = []
         unborn = folder / (self.id + UNBORN)
         self._fd = os.open(unborn, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._inode = inode(self._fd)
         try:
             lock(self._fd)
             head = segment.header({**info, "pid": os.getpid(), "created": time_ns()})
@@ -108,8 +112,12 @@ class OpenSegment:
             os.close(self._fd)
 
     def abandon(self) -> None:
-        """Closes the file as it is: whoever reads the folder next recovers it. In a forked child, leaves the parent's lock be."""
-        os.close(self._fd)
+        """Closes the file as it is: whoever reads the folder next recovers it.
+
+        In a forked child this leaves the parent's lock be. There the parent's thread may have been stopped anywhere, between
+        closing this descriptor and saying so too: it is closed only if it still is this file.
+        """
+        close_if(self._fd, self._inode)
 
 
 def seal(fd: int, path: Path, size: int, rows: Sequence[bytes], offsets: Sequence[int], lengths: Sequence[int]) -> Path | None:
@@ -176,20 +184,20 @@ def _recover(fd: int, path: Path) -> Recovered:
         path.unlink()
         return Recovered(None, 0, len(data))
     if found.damage:
-        entries = [Entry(segment.row_of(whole), whole) for at in found.entries for whole in [data[at.offset:at.offset + at.length]]]
-        info = {key: value for key, value in found.info.items() if key not in ("pid", "created", "version")}
-        return Recovered(rewrite(path, info, entries), len(entries), sum(length for _, length in found.damage))
+        whole = [data[at.offset:at.offset + at.length] for at in found.entries]
+        new = rewrite(path, found.info, [Entry(segment.row_of(entry), entry) for entry in whole])
+        return Recovered(new, len(whole), len(data) - sum(map(len, whole)))
     os.ftruncate(fd, found.good)
     rows = [segment.row_of(data[at.offset:at.offset + at.length]) for at in found.entries]
     final = seal(fd, path, found.good, rows, [at.offset for at in found.entries], [at.length for at in found.entries])
     return Recovered(final, len(rows), len(data) - found.good)
 
 
-def rewrite(path: Path, info: Mapping[str, Scalar], entries: Sequence[Entry]) -> Path | None:
+def rewrite(path: Path, info: Mapping[str, Any], entries: Sequence[Entry]) -> Path | None:
     """Puts `entries` into a new segment in place of the one at `path`, which goes only when the new one is safe."""
     new = None
     if entries:
-        writer = OpenSegment(path.parent, info)
+        writer = OpenSegment(path.parent, inherited(info), ulid.started(path.stem) if len(path.stem) == 26 else None)
         if writer.append(entries) < len(entries):
             writer.abandon()
             writer.path.unlink()
@@ -216,6 +224,26 @@ def same_file(fd: int, path: Path) -> bool:
     except FileNotFoundError:
         return False
     return (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)
+
+
+def inherited(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What a rewritten segment says of itself after the one it replaces."""
+    return {key: value for key, value in info.items() if key not in ("version", "pid", "created")}
+
+
+def inode(fd: int) -> tuple[int, int]:
+    """Which file an open descriptor is."""
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
+def close_if(fd: int, expected: tuple[int, int]) -> None:
+    """Closes a descriptor unless it has become another file's."""
+    try:
+        if inode(fd) == expected:
+            os.close(fd)
+    except OSError:
+        return
 
 
 def make_folder(folder: Path) -> None:

@@ -56,9 +56,9 @@ class Query:
 
     def choose(self, summaries: Iterable[Summary]) -> Iterator[Summary]:
         """The tapes meant, newest first."""
-        found = (summary for summary in summaries if self.matches(summary))
+        found: Iterable[Summary] = (summary for summary in summaries if self.matches(summary))
         if self.sample is not None:
-            found = iter(self._sampled(found, self.sample))
+            found = self._sampled(found, self.sample)
         newest = sorted(found, key=order, reverse=True)
         return iter(newest if self.limit is None else newest[:self.limit])
 

@@ -161,7 +161,8 @@ class Writer:
             self._reserve_losses()
             self._segment = OpenSegment(self.folder, {"service": self._service, "host": str(environment.get("host", "")),
                                                       "code": str(environment.get("code") or "")})
-        batch, size = [], self._segment.size
+        batch: list[Entry] = []
+        size = self._segment.size
         for entry in entries:
             if batch and size >= SEAL_BYTES:
                 break

@@ -90,7 +90,7 @@ class EntryWriter:
                           summary.metadata, payload)
 
 
-def header(info: Mapping[str, Scalar]) -> bytes:
+def header(info: Mapping[str, Any]) -> bytes:
     """The first frame; `info` says who wrote the segment."""
     body = _MAGIC + ormsgpack.packb({"version": VERSION, **info})
     return _frame.pack(_HEADER, len(body)) + body
@@ -124,18 +124,17 @@ def read_index(frame: bytes, end: int) -> list[Located]:
     """The rows of an index frame; `end` is the offset where the entries end. TapeError where it is damaged."""
     if len(frame) < 8 or _frame.unpack_from(frame) != (_INDEX, len(frame) - 8):
         raise TapeError("its index is cut or damaged")
-    columns = _unpack(_decompress(frame[8:], MAX_INDEX), dict, "index")
+    columns = _unpack(_decompress(frame[8:], MAX_INDEX), "index")
     try:
         names = columns["operations"]
         columns["operation"] = [names[number] for number in columns["operation"]]
-        rows = zip(*(columns[name] for name in _COLUMNS), columns["offset"], columns["length"], strict=True)
-        entries = [Located(_summary(row[:8]), row[8], row[9]) for row in rows]
+        rows: list[Any] = list(zip(*(columns[name] for name in _COLUMNS), columns["offset"], columns["length"], strict=True))
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise TapeError("its index lacks columns, or they are of different lengths") from error
-    for at in entries:
-        if not (isinstance(at.offset, int) and isinstance(at.length, int) and 0 <= at.offset <= at.offset + at.length <= end):
+    for *_, offset, length in rows:
+        if not (isinstance(offset, int) and isinstance(length, int) and 0 <= offset <= offset + length <= end):
             raise TapeError("its index points outside of it")
-    return entries
+    return [Located(_summary(row[:8]), row[8], row[9]) for row in rows]
 
 
 def read_header(data: bytes | memoryview) -> tuple[Mapping[str, Any], int]:
@@ -145,7 +144,7 @@ def read_header(data: bytes | memoryview) -> tuple[Mapping[str, Any], int]:
     magic, length = _frame.unpack_from(data)
     if magic != _HEADER or 8 + length > len(data):
         raise TapeError("not a segment of tapes: its header is cut")
-    info = _unpack(bytes(data[12:8 + length]), dict, "header")
+    info = _unpack(bytes(data[12:8 + length]), "header")
     version = info.get("version")
     if not isinstance(version, int):
         raise TapeError("its header has no version")
@@ -262,30 +261,33 @@ def _pack_row(row: list[Any]) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return str.encode(value, "utf-8", "backslashreplace").decode()
-    if value is None or isinstance(value, bool) or (isinstance(value, int) and -(1 << 63) <= value < 1 << 64):
-        return value if value is None or type(value) in (bool, int) else int(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        return int(value)
     if isinstance(value, float) and math.isfinite(value):
         return float(value)
     return str(value)
 
 
-def _unpack(data: bytes, kind: type[dict[str, Any]], what: str) -> dict[str, Any]:
+def _unpack(data: bytes, what: str) -> dict[str, Any]:
     try:
         value = ormsgpack.unpackb(data)
     except ValueError as error:
         raise TapeError(f"its {what} is damaged: {error}") from error
-    if not isinstance(value, kind):
+    if not isinstance(value, dict):
         raise TapeError(f"its {what} is damaged: not a map")
     return value
 
 
 def _decompress(frame: bytes, limit: int, where: str = "") -> bytes:
+    size = 0
     try:
-        parameters = zstandard.get_frame_parameters(frame)
-        if parameters.content_size > limit:  # unknown sizes are huge numbers here
-            raise TapeError(f"declares {parameters.content_size} bytes, more than the {limit} a reader holds", where)
+        size = zstandard.get_frame_parameters(frame).content_size
+        if size > limit:  # unknown sizes are huge numbers here
+            raise TapeError(f"declares {size} bytes, more than the {limit} a reader holds", where)
         return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise TapeError(f"damaged: {error}", where) from error
     except MemoryError as error:
-        raise TapeError(f"declares {parameters.content_size} bytes, more than there is memory", where) from error
+        raise TapeError(f"declares {size} bytes, more than there is memory", where) from error
