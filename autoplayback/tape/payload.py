@@ -1,0 +1,202 @@
+"""A whole tape as bytes, and back. Values stay encoded documents of their own (`bin`), so that one can be read without the others."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields, is_dataclass
+from functools import partial
+from typing import Any, Final
+
+import ormsgpack
+
+from autoplayback.errors import TapeError
+from autoplayback.tape.migrations import VERSION, migrated
+from autoplayback.tape.model import Call, End, HandleNote, Miss, Outcome, Playback, Tape, TargetNote
+
+_ENDS: Final = {end: end.value for end in End}
+
+
+def dump(tape: Tape) -> bytes:
+    """The payload of a tape, as FORMAT.md describes it."""
+    targets: dict[TargetNote, int] = {tape.target: 0}
+    calls = [
+        [c.seq, targets.setdefault(c.target, len(targets)), c.receiver, c.arguments, _ENDS[c.outcome.end], c.outcome.value, c.outcome.items,
+         c.started, c.duration]
+        for c in tape.calls
+    ]
+    payload = {
+        "version": VERSION,
+        "id": tape.id,
+        "operation": tape.operation,
+        "shape": tape.shape,
+        "started": tape.started,
+        "duration": tape.duration,
+        "seed": tape.seed if 0 <= tape.seed < 1 << 64 else str(tape.seed),
+        "receiver": tape.receiver,
+        "arguments": tape.arguments,
+        "outcome": [_ENDS[tape.outcome.end], tape.outcome.value, tape.outcome.items],
+        "targets": [[t.name, t.role, t.module, t.qualname, t.parameters] for t in targets],
+        "calls": calls,
+        "handles": [[h.id, h.name, h.type, h.made_by, h.arguments] for h in tape.handles],
+        "metadata": dict(tape.metadata),
+        "environment": dict(tape.environment),
+        "notes": tape.notes,
+        "opaque": tape.opaque,
+    }
+    if tape.playback is not None:
+        payload["playback"] = _dumped(tape.playback)
+    try:
+        return _pack(payload)
+    except TypeError:  # a lone surrogate or a huge integer in what isn't an encoded value
+        return _pack(_cleaned(payload))
+
+
+_pack: Final = partial(ormsgpack.packb, option=ormsgpack.OPT_NON_STR_KEYS)
+
+
+def load(data: bytes) -> Tape:
+    """The tape of a payload; TapeError where it isn't one, NewerFormat where a later version wrote it."""
+    try:
+        payload = ormsgpack.unpackb(data)
+    except (ValueError, TypeError) as error:
+        raise TapeError(f"not a tape's payload: {error}") from None
+    if type(payload) is not dict:
+        raise TapeError("not a tape's payload: no map")
+    return _Loader(migrated(payload)).tape()
+
+
+def _dumped(value: Any) -> Any:
+    """A dataclass as a map by field name, all the way down."""
+    if is_dataclass(value):
+        return {field.name: _dumped(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_dumped(item) for item in value]
+    return value
+
+
+def _cleaned(value: Any) -> Any:
+    """What MessagePack can hold: text in the place of anything it can't."""
+    if isinstance(value, dict):
+        return {_cleaned(str(key)): _cleaned(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(item) for item in value]
+    if value is None or isinstance(value, (bool, float, bytes)):
+        return value
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 64:
+        return int(value)
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+class _Loader:
+    """Takes a payload apart, checking each field's type on the way."""
+
+    def __init__(self, payload: dict[str, Any]) -> None:
+        self.payload = payload
+        self.targets: list[TargetNote] = []
+
+    def tape(self) -> Tape:
+        self.targets = [self.target(entry) for entry in self.get("targets", list)]
+        if not self.targets:
+            raise TapeError("a tape without targets")
+        playback = self.payload.get("playback")
+        return Tape(
+            id=self.get("id", str), operation=self.get("operation", str), target=self.targets[0], shape=self.get("shape", str),
+            started=self.get("started", int), duration=self.get("duration", int), seed=self.seed(),
+            receiver=self.get("receiver", bytes, type(None)), arguments=self.get("arguments", bytes),
+            calls=tuple([self.call(entry) for entry in self.get("calls", list)]), outcome=self.outcome(self.get("outcome", list)),
+            metadata=self.get("metadata", dict), environment=self.get("environment", dict),
+            notes=tuple([self.note(entry) for entry in self.get("notes", list)]),
+            handles=tuple([self.handle(entry) for entry in self.get("handles", list)]),
+            opaque=self.texts(self.get("opaque", list)),
+            playback=None if playback is None else self.playback(playback),
+        )
+
+    def get(self, name: str, *kinds: type) -> Any:
+        value = self.payload.get(name, self)
+        if value is self:
+            raise TapeError(f"a tape without {name!r}")
+        if type(value) not in kinds:
+            raise TapeError(f"a tape whose {name!r} is {type(value).__name__}")
+        return value
+
+    def seed(self) -> int:
+        seed = self.get("seed", int, str)
+        if type(seed) is str and not (len(seed) < 1000 and seed.lstrip("-").isdecimal()):
+            raise TapeError("a tape whose seed is no number")
+        return int(seed)
+
+    def target(self, entry: Any) -> TargetNote:
+        name, role, module, qualname, parameters = _checked(entry, "a target", str, str, str, str, list)
+        return TargetNote(name, role, module, qualname, tuple([tuple(_checked(p, "a parameter", str, int)) for p in parameters]))
+
+    def call(self, entry: Any) -> Call:
+        seq, target, receiver, arguments, end, value, items, started, duration = _checked(
+            entry, "a call", int, int, (int, type(None)), bytes, str, bytes, (list, type(None)), int, int
+        )
+        if not 0 <= target < len(self.targets):
+            raise TapeError("a call of a target that isn't on the tape")
+        return Call(seq, self.targets[target], receiver, arguments, self.outcome([end, value, items]), started, duration)
+
+    def outcome(self, entry: Any) -> Outcome:
+        end, value, items = _checked(entry, "an outcome", str, bytes, (list, type(None)))
+        if end not in _BY_VALUE:
+            raise TapeError(f"an outcome that is {end!r}")
+        if items is not None and not all(type(item) is bytes for item in items):
+            raise TapeError("a stream of something else than documents")
+        return Outcome(_BY_VALUE[end], value, None if items is None else tuple(items))
+
+    def handle(self, entry: Any) -> HandleNote:
+        return HandleNote(*_checked(entry, "a handle", int, str, str, (int, type(None)), bytes))
+
+    def note(self, entry: Any) -> tuple[str, Any]:
+        if type(entry) is not list or len(entry) != 2 or type(entry[0]) is not str:
+            raise TapeError("a note without a key")
+        return entry[0], entry[1]
+
+    def texts(self, entry: list[Any]) -> tuple[str, ...]:
+        if not all(type(item) is str for item in entry):
+            raise TapeError("a list of something else than text")
+        return tuple(entry)
+
+    def playback(self, entry: Any) -> Playback:
+        known = _known(entry, Playback, "a playback")
+        known["misses"] = tuple([Miss(**_known(miss, Miss, "a miss")) for miss in _list(known.get("misses", []))])
+        known["unused_calls"] = tuple(_list(known.get("unused_calls", [])))
+        known["matched"] = tuple([tuple(_checked(match, "a match", int, int, str)) for match in _list(known.get("matched", []))])
+        known["boundary"] = self.texts(_list(known.get("boundary", [])))
+        return Playback(**known)
+
+
+_BY_VALUE: Final = {end.value: end for end in End}
+_SIMPLE: Final = {"int": int, "str": str, "bool": bool}
+
+
+def _known(entry: Any, cls: Any, what: str) -> dict[str, Any]:
+    """The fields of a dataclass in a map; those it doesn't know are left out."""
+    if type(entry) is not dict:
+        raise TapeError(f"{what} that is no map")
+    result = {}
+    for field in fields(cls):
+        if field.name in entry:
+            kind = _SIMPLE.get(str(field.type))
+            if kind is not None and type(entry[field.name]) is not kind:
+                raise TapeError(f"{what} whose {field.name!r} is {type(entry[field.name]).__name__}")
+            result[field.name] = entry[field.name]
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise TapeError(f"{what} without {field.name!r}")
+    return result
+
+
+def _list(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise TapeError("no list where one should be")
+    return value
+
+
+def _checked(entry: Any, what: str, *kinds: type | tuple[type, ...]) -> list[Any]:
+    """The parts of an entry, each of the type it should have."""
+    if type(entry) is not list or len(entry) != len(kinds):
+        raise TapeError(f"{what} of another form")
+    for part, kind in zip(entry, kinds, strict=True):
+        if type(part) is not kind and not (type(kind) is tuple and type(part) in kind):
+            raise TapeError(f"{what} with {type(part).__name__} out of place")
+    return entry

@@ -1,0 +1,118 @@
+"""Reading an object's state without running any of its code."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any, Final
+
+_POINTER: Final = 8 if object.__basicsize__ % 8 == 0 else 4
+_MISSING: Final = object()
+
+
+def static(kind: type, name: str) -> Any:
+    """A class attribute as it stands in a class's own dictionary, the nearest base's first; None where there is none."""
+    for c in kind.__mro__:
+        if name in c.__dict__:
+            return c.__dict__[name]
+    return None
+
+
+class Reader:
+    """Reads the instance dictionary and the slots of a class's instances."""
+
+    __slots__ = ("_dict", "_slots")
+
+    def __init__(self, kind: type) -> None:
+        self._dict: Callable[[Any], dict[str, Any]] | None = None
+        self._slots: dict[str, Callable[[Any], Any]] = {}
+        for c in reversed(kind.__mro__):
+            for name, member in tuple(c.__dict__.items()):
+                if type(member) is types.GetSetDescriptorType and name == "__dict__":
+                    self._dict = member.__get__
+                elif type(member) is types.MemberDescriptorType and is_heap(c):
+                    self._slots[name] = member.__get__
+        if self._dict is None and kind.__dictoffset__:
+            self._dict = lambda value: object.__getattribute__(value, "__dict__")  # a C base with a dict and no descriptor
+
+    def read(self, value: Any) -> dict[str, Any]:
+        """The fields by name, in a dict of our own; unset slots are left out."""
+        fields = {} if self._dict is None else dict.copy(self._dict(value))
+        for name, read in self._slots.items():
+            try:
+                fields[name] = read(value)
+            except AttributeError:
+                pass
+        return fields
+
+
+def is_heap(kind: type) -> bool:
+    """Whether a class was made at run time, in Python or by a C module that makes its types so."""
+    return bool(kind.__flags__ & 1 << 9)
+
+
+def _own_size(kind: type, base: type) -> int:
+    """Bytes by which instances of `kind` may be larger than those of `base` and still be made of fields only."""
+    size = 0
+    if kind.__dictoffset__ and not base.__dictoffset__:
+        size += _POINTER
+    if kind.__weakrefoffset__ and not base.__weakrefoffset__:
+        size += _POINTER
+    for c in kind.__mro__:
+        if c in base.__mro__:
+            continue
+        size += _POINTER * sum(type(member) is types.MemberDescriptorType for member in c.__dict__.values())
+    return size
+
+
+def extends_only(kind: type, base: type) -> bool:
+    """Whether a class adds nothing to `base` that its fields don't show (no C state of its own)."""
+    return kind.__basicsize__ <= base.__basicsize__ + _own_size(kind, base) and is_heap(kind)
+
+
+def is_python_class(kind: type) -> bool:
+    """Whether all state of a class's instances is in their dictionary and slots."""
+    return kind is object or (extends_only(kind, object) and _made_in_python(kind))
+
+
+def _made_in_python(kind: type) -> bool:
+    """Whether instances can be made: C types such as locks and generators forbid it."""
+    return not kind.__flags__ & 1 << 7
+
+
+def declared_fields(kind: type) -> frozenset[str] | None:
+    """The names of a dataclass's or attrs class's fields; None for other classes."""
+    fields = static(kind, "__dataclass_fields__")
+    if isinstance(fields, dict):
+        return frozenset(fields)
+    attributes = static(kind, "__attrs_attrs__")
+    if isinstance(attributes, tuple):
+        return frozenset(attribute.name for attribute in attributes)
+    return None
+
+
+EXCEPTION: Final[dict[str, Any]] = {
+    "args": BaseException.__dict__["args"],
+    "cause": BaseException.__dict__["__cause__"],
+    "context": BaseException.__dict__["__context__"],
+    "suppress": BaseException.__dict__["__suppress_context__"],
+}
+"""The interpreter's own descriptors of what every exception has."""
+
+_BUILT_IN_FIELDS: Final[dict[type[BaseException], tuple[str, ...]]] = {
+    OSError: ("errno", "strerror", "filename", "filename2"),
+    ImportError: ("name", "path", "msg"),
+    NameError: ("name",),
+    AttributeError: ("name",),
+    SyntaxError: ("msg", "filename", "lineno", "offset", "text", "end_lineno", "end_offset"),
+    UnicodeEncodeError: ("encoding", "object", "start", "end", "reason"),
+    UnicodeDecodeError: ("encoding", "object", "start", "end", "reason"),
+    UnicodeTranslateError: ("object", "start", "end", "reason"),
+    StopIteration: ("value",),
+    SystemExit: ("code",),
+}
+
+
+def exception_members(kind: type) -> dict[str, Any]:
+    """Descriptors of the fields which a built-in exception keeps in C, beside its `args`."""
+    return {name: base.__dict__[name] for base, names in _BUILT_IN_FIELDS.items() if base in kind.__mro__ for name in names}
