@@ -32,6 +32,44 @@ class Difference:
     """A path of `config.paths`: `result.body.total`, `outputs.mail.send[1].args.subject`."""
     recorded: Any = None
     replayed: Any = None
+    kind: str = "changed"
+    """`changed`, `missing` (only recorded) or `extra` (only replayed); the absent side is None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One metric of one tape."""
+
+    path: str
+    recorded: float
+    replayed: float
+    better: str
+    """`lower` or `higher`."""
+    allowed: float
+    """How far it may move for the worse before the tape is `degraded`, in the metric's own unit."""
+    drift: float | str = 0.0
+    """How far its mean may move for the worse over a whole run: an amount, or a share as `0.1%`."""
+
+    @property
+    def worse_by(self) -> float:
+        """How far it moved for the worse; negative for the better."""
+        change = self.replayed - self.recorded
+        return change if self.better == "lower" else -change
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it is worse beyond its tolerance."""
+        return self.worse_by > self.allowed
+
+    @property
+    def improved(self) -> bool:
+        """Whether it is better beyond its tolerance."""
+        return -self.worse_by > self.allowed
+
+    def described(self) -> str:
+        """In a sentence: `result.cost went from 120 to 121.2 (+1.00%)`."""
+        percent = f" ({(self.replayed - self.recorded) / abs(self.recorded):+.2%})" if self.recorded else ""
+        return f"{self.path} went from {self.recorded:g} to {self.replayed:g}{percent}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +80,13 @@ class Judgement:
     reason: str
     """One sentence, the first thing that went wrong first."""
     differences: tuple[Difference, ...] = ()
-    metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Per metric's path, the recorded and the replayed value."""
+    metrics: tuple[Reading, ...] = ()
+    truncated: bool = False
+    """There are more differences than are listed."""
+    rules: dict[str, str] = field(default_factory=dict)
+    """Per rule's text what it did to this tape: `absent` (its path isn't there), `matched` (it is, but nothing varied there)
+    or `varied` (it hid or forgave a difference). A run adds these up."""
+    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Per target whose number of calls changed, the recorded and the replayed number."""
+    notes: tuple[str, ...] = ()
+    """What is worth telling though it doesn't change the verdict, such as recorded inputs the new code didn't ask for."""

@@ -1,0 +1,60 @@
+"""Where in a side the rules' paths lead, also into JSON and other structure inside text; bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from autoplayback.config.paths import Part, State, children
+from autoplayback.equalizer import content
+from autoplayback.equalizer.rules import Rule, Rulebook
+from autoplayback.equalizer.sides import Side
+from autoplayback.tape.values import Tagged
+
+_MOST_NODES = 50_000
+"""Places looked at: a rule that matches nothing in so many is called unmatched only if the tree ends there."""
+
+
+class Unfinished(Exception):
+    """The tree is larger than what is looked at."""
+
+
+def places(side: Side, book: Rulebook, wanted: Collection[Rule], most: int = _MOST_NODES) -> Iterator[tuple[Rule, tuple[Part, ...], Any]]:
+    """Every place some wanted rule means, top down; raises Unfinished after `most` places."""
+    todo: list[tuple[tuple[Part, ...], Any, State[Rule]]] = []
+    for parts, tree in side.roots():
+        state = book.start
+        for depth, part in enumerate(parts):
+            yield from ((rule, parts[:depth], tree) for rule in state.accepted if rule in wanted and depth)
+            state = state.step(part)
+        todo.append((parts, tree, state))
+    todo.reverse()
+    while todo:
+        most -= 1
+        if most < 0:
+            raise Unfinished
+        parts, value, state = todo.pop()
+        yield from ((rule, parts, value) for rule in state.accepted if rule in wanted)
+        if state.dead:
+            continue
+        tree: Any = value.value if isinstance(value, Tagged) and value.kind in ("str", "bytes") else value
+        if isinstance(tree, (str, bytes)):
+            tree = content.structure(tree)
+        below = [((*parts, part), child, further) for part, child in children(tree) if not (further := state.step(part)).dead]
+        todo.extend(reversed(below))
+
+
+def present(sides: Collection[Side], book: Rulebook, wanted: Collection[Rule]) -> set[Rule]:
+    """Which of the wanted rules mean any place at all on any side; those not settled within the bound count as present."""
+    left = set(wanted)
+    for side in sides:
+        try:
+            for rule, _, _ in places(side, book, frozenset(left)):
+                left.discard(rule)
+                if not left:
+                    break
+        except Unfinished:
+            return set(wanted)
+        if not left:
+            break
+    return set(wanted) - left

@@ -1,0 +1,80 @@
+"""Numbers with a direction: how one tape's metrics moved."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autoplayback.config.notations import allowance, share
+from autoplayback.config.paths import Part, render
+from autoplayback.config.settings import Metric
+from autoplayback.equalizer.differ import MISSING, RawDifference
+from autoplayback.equalizer.finding import Unfinished, places
+from autoplayback.equalizer.rules import Rulebook
+from autoplayback.equalizer.sides import Side
+from autoplayback.equalizer.tolerances import number
+from autoplayback.equalizer.verdict import Reading
+
+_MOST = 200
+"""Values of one metric in one tape (a wildcard in its path), over which the metric is refused."""
+
+
+def allowed(tolerance: float | str, recorded: float) -> float:
+    """A metric's tolerance in its own unit."""
+    if isinstance(tolerance, (int, float)):
+        return float(tolerance)
+    amount, relative = share(tolerance)
+    return amount * abs(recorded) if relative else amount
+
+
+def readings(recorded: Side, replayed: Side, book: Rulebook) -> tuple[list[Reading], list[RawDifference]]:
+    """Every metric found, and as differences those places where only one side has a finite number."""
+    found: list[Reading] = []
+    odd: list[RawDifference] = []
+    if not book.metrics:
+        return found, odd
+    old, new = _numbers(recorded, book), _numbers(replayed, book)
+    for key in dict.fromkeys([*old, *new]):
+        path, parts = key
+        metric: Metric = next(rule.option for rule in book.metrics if rule.path == path)
+        one, other = old.get(key, MISSING), new.get(key, MISSING)
+        before, after = number(one), number(other)
+        if before is None or after is None or not (math.isfinite(before) and math.isfinite(after)):
+            if (one is not MISSING or other is not MISSING) and repr(one) != repr(other):
+                odd.append(RawDifference(parts, one, other))
+            continue
+        name = path if "*" not in path else render(parts)
+        found.append(Reading(name, float(before), float(after), metric.better, allowed(metric.tolerance, float(before)), drift(metric)))
+    return found, odd
+
+
+def drift(metric: Metric) -> float | str:
+    """How far the mean may move for the worse over a run: `drift:`, or a tenth of the tolerance of a single tape."""
+    if metric.drift is not None:
+        return metric.drift
+    if isinstance(metric.tolerance, (int, float)):
+        return metric.tolerance / 10
+    amount, relative = share(metric.tolerance)
+    return f"{amount * 10:.12g}%" if relative else amount / 10
+
+
+def _numbers(side: Side, book: Rulebook) -> dict[tuple[str, tuple[Part, ...]], Any]:
+    values: dict[tuple[str, tuple[Part, ...]], Any] = {}
+    try:
+        for rule, parts, value in places(side, book, frozenset(book.metrics), most=1_000_000):
+            values[rule.path, parts] = value
+            if len(values) > _MOST * len(book.metrics):
+                raise Unfinished
+    except Unfinished:
+        raise ValueError(f"a metric's path means more than {_MOST} places of one result; name one number") from None
+    return values
+
+
+def slower(duration: float | str | None, recorded: float, replayed: float) -> bool:
+    """Whether a replay took longer than `duration:` allows; seconds."""
+    if duration is None:
+        return False
+    if isinstance(duration, (int, float)):
+        return replayed > recorded + duration
+    amount, relative = allowance(duration)
+    return replayed > recorded + (amount * recorded if relative else amount)

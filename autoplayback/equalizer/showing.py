@@ -1,0 +1,96 @@
+"""Inert values as JSON that people read: bounded, never ambiguous about type, cut around what differs."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from autoplayback.config import paths
+from autoplayback.equalizer.differ import MISSING, RawDifference
+from autoplayback.equalizer.verdict import Difference
+from autoplayback.tape.values import Tagged, render
+
+_LONGEST = 400
+"""Characters of a text in a difference."""
+_BEFORE = 60
+"""Characters shown before the first that differs."""
+
+
+def shown(value: Any, *, longest: int = _LONGEST, most: int = 400, depth: int = 12) -> Any:
+    """A value as JSON: plain data as itself, everything else as a text such as `Decimal('1.20')`; at most `most` nodes."""
+    left = [most]
+    return _shown(value, longest, left, depth)
+
+
+def _shown(value: Any, longest: int, left: list[int], depth: int) -> Any:
+    left[0] -= 1
+    if value is None or isinstance(value, (bool, int)):
+        return value if not isinstance(value, int) or abs(value) < 2**53 or isinstance(value, bool) else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return cut(value, longest)
+    if isinstance(value, dict):
+        if depth <= 0 or left[0] <= 0:
+            return f"{{… {len(value):,} entries}}"
+        made: dict[str, Any] = {}
+        for key, child in value.items():
+            if left[0] <= 0:
+                made["…"] = f"{len(value) - len(made):,} more entries"
+                break
+            made[cut(str(key), 200)] = _shown(child, longest, left, depth - 1)
+        return made
+    if isinstance(value, list):
+        if depth <= 0 or left[0] <= 0:
+            return f"[… {len(value):,} items]"
+        items: list[Any] = []
+        for child in value:
+            if left[0] <= 0:
+                items.append(f"… {len(value) - len(items):,} more items")
+                break
+            items.append(_shown(child, longest, left, depth - 1))
+        return items
+    if isinstance(value, Tagged) and isinstance(value.value, dict) and depth > 0 and value.kind != "exception":
+        fields = _shown(value.value, longest, left, depth)
+        if isinstance(fields, dict):
+            return {"": value.type or value.kind, **fields}
+    return render(value, longest)
+
+
+def cut(text: str, longest: int = _LONGEST) -> str:
+    """A text, or its beginning with its length said; lone surrogates escaped, as no UTF-8 report could hold them."""
+    if len(text) > longest:
+        text = f"{text[:longest]}… ({len(text):,} characters)"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def difference(raw: RawDifference) -> Difference:
+    """A difference as the reports have it."""
+    kind = "extra" if raw.recorded is MISSING else "missing" if raw.replayed is MISSING else "changed"
+    one, other = raw.recorded, raw.replayed
+    if isinstance(one, str) and isinstance(other, str) and max(len(one), len(other)) > _LONGEST:
+        first = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+        if first > _BEFORE:
+            start = first - _BEFORE
+            one, other = (f"… {side[start:]}" for side in (one, other))
+    recorded = None if one is MISSING else shown(one, most=60)
+    replayed = None if other is MISSING else shown(other, most=60)
+    if kind == "changed" and recorded == replayed and type(recorded) is type(replayed):
+        # The same to look at: what differs is the type, or lies beyond where it was cut.
+        recorded, replayed = _typed(raw.recorded, recorded), _typed(raw.replayed, replayed)
+    return Difference(paths.render(raw.parts), recorded, replayed, kind)
+
+
+def _typed(value: Any, text: Any) -> str:
+    name = (value.type or value.kind) if isinstance(value, Tagged) else type(value).__name__
+    return f"({name}) {text}"
+
+
+def brief(value: Any, longest: int = 80) -> str:
+    """A shown value within a sentence."""
+    if isinstance(value, (dict, list)):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = str(value) if not isinstance(value, str) or value[-1:] == ")" else repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}…"
