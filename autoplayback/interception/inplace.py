@@ -1,0 +1,65 @@
+"""In place: the function object stays, its code is swapped for a template's.
+
+A registry, a route, a from-import or a bound method made before the patch holds the function *object*: an attribute set
+beside it never reaches them. Swapping its `__code__` does, and leaves identity, pickling by name and `super()` as they were.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any
+
+from autoplayback.interception.wrappers import Site, fill
+
+
+def copied(function: FunctionType, code: CodeType) -> FunctionType:
+    """Another function with this code and all that belongs to `function`."""
+    copy = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__qualname__ = function.__qualname__
+    copy.__module__ = function.__module__
+    copy.__doc__ = function.__doc__
+    copy.__annotations__ = function.__annotations__
+    if hasattr(function, "__type_params__"):  # 3.12
+        copy.__type_params__ = function.__type_params__
+    copy.__dict__.update(function.__dict__)
+    return copy
+
+
+def site_of(function: Any) -> Site | None:
+    """The site in this function's code, where it has been swapped."""
+    code = getattr(function, "__code__", None)
+    if type(code) is not CodeType:
+        return None
+    return next((const for const in code.co_consts if isinstance(const, Site)), None)
+
+
+def swap(function: FunctionType, template: Callable[..., Any], make: Callable[[FunctionType], Site]) -> Callable[[], None]:
+    """Swaps `function`'s code for `template`'s, around the site which `make` builds for the original; returns the undoing.
+
+    `__wrapped__` leads source readers to the original; `__signature__` is for those who don't follow it (getfullargspec, and
+    so Celery's check of a task's arguments). A function which has them keeps its own: they mean something to its users.
+    """
+    code = function.__code__
+    original = copied(function, code)
+    names = vars(function)
+    added = []
+    if "__wrapped__" not in names:
+        if "__signature__" not in names:
+            try:
+                function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+                added.append("__signature__")
+            except (TypeError, ValueError):
+                pass
+        function.__wrapped__ = original  # type: ignore[attr-defined]
+        added.append("__wrapped__")
+    function.__code__ = fill(template, make(original), like=code)
+
+    def undo() -> None:
+        function.__code__ = code
+        for name in added:
+            vars(function).pop(name, None)
+
+    return undo

@@ -1,0 +1,98 @@
+"""Interception: from declarations to wrapped functions, now and whenever a module with targets is imported."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+
+from autoplayback.errors import TargetError
+from autoplayback.interception import resolve, techniques
+from autoplayback.interception.faults import report
+from autoplayback.interception.finder import Finder
+from autoplayback.interception.protocol import Interceptor
+from autoplayback.interception.resolve import Located
+from autoplayback.interception.target import Declaration, Target
+
+
+@dataclass(slots=True)
+class Finding:
+    """What became of one declaration."""
+
+    declaration: Declaration
+    matched: list[str] = field(default_factory=list)
+    """`module:qualname` of each function held."""
+    technique: str = ""
+    warnings: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+class Interception:
+    """Wraps what the declarations name and tells the interceptor of each call."""
+
+    def __init__(self, declarations: Sequence[Declaration], interceptor: Interceptor) -> None:
+        self.declarations = list(declarations)
+        self.interceptor = interceptor
+        self.targets: list[Target] = []
+        self._findings = {id(declaration): Finding(declaration) for declaration in self.declarations}
+        self._finder = Finder()
+        self._undo: list[Callable[[], None]] = []
+
+    def install(self) -> None:
+        """Wraps what is imported already, and the rest as it is imported. A target that can't be held is reported, not raised."""
+        from autoplayback.interception import threads
+
+        self._finder.install()
+        self._undo.append(threads.install(self._finder))
+        by_module: dict[str, list[Declaration]] = {}
+        for declaration in self.declarations:
+            try:
+                module, _ = resolve.split(declaration.target)
+            except TargetError as error:
+                self._failed(declaration, error)
+                continue
+            by_module.setdefault(module, []).append(declaration)
+        for module, declarations in by_module.items():
+            self._finder.when_imported(module, functools.partial(self._imported, declarations))
+
+    def uninstall(self) -> None:
+        """Puts everything back as it was, last first."""
+        self._finder.uninstall()
+        while self._undo:
+            self._undo.pop()()
+
+    def findings(self) -> list[Finding]:
+        """What became of each declaration, as far as its module has been imported; in their order."""
+        return [self._findings[id(declaration)] for declaration in self.declarations]
+
+    def _imported(self, declarations: Sequence[Declaration], module: ModuleType) -> None:
+        for declaration in declarations:
+            finding = self._findings[id(declaration)]
+            finding.error = None
+            try:
+                _, qualname = resolve.split(declaration.target)
+                for located in resolve.within(module, declaration.target, qualname):
+                    self._attach(declaration, located, finding)
+            except Exception as error:
+                self._failed(declaration, error)
+
+    def _failed(self, declaration: Declaration, error: Exception) -> None:
+        if declaration.optional and isinstance(error, TargetError):
+            return
+        finding = self._findings[id(declaration)]
+        reason = error.reason if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
+        finding.error = reason
+        report(f"{declaration.place or ''}{': ' if declaration.place else ''}target {declaration.target!r} is not intercepted", _Reason(reason))
+
+    def _attach(self, declaration: Declaration, located: Located, finding: Finding) -> None:
+        held = techniques.hold(declaration, located, self.interceptor)
+        finding.matched.append(located.text)
+        finding.technique = held.technique
+        finding.warnings.extend(warning for warning in held.warnings if warning not in finding.warnings)
+        self.targets.extend(held.targets)
+        self._undo.append(held.undo)
+
+
+class _Reason(Exception):
+    pass

@@ -1,0 +1,65 @@
+"""Overrides of an intercepted method: those that subclasses have, and those that subclasses to come will have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from autoplayback.interception.faults import report
+
+_watched: dict[type, list[tuple[str, Callable[[type], None]]]] = {}
+
+
+def of(owner: type, name: str) -> Iterator[type]:
+    """The subclasses, at any depth, which define this name anew."""
+    seen: set[type] = set()
+    waiting = list(type.__subclasses__(owner))
+    while waiting:
+        subclass = waiting.pop()
+        if subclass in seen:
+            continue
+        seen.add(subclass)
+        waiting += type.__subclasses__(subclass)
+        if name in subclass.__dict__:
+            yield subclass
+
+
+def watch(owner: type, name: str, override: Callable[[type], None]) -> Callable[[], None]:
+    """Calls `override` with every later subclass that defines this name; returns the undoing.
+
+    Python tells the base through `__init_subclass__`. Ours passes on to the one that was there, own or inherited.
+    """
+    entry = (name, override)
+    if owner in _watched:
+        _watched[owner].append(entry)
+        return lambda: _watched.get(owner, [entry]).remove(entry)
+    own = owner.__dict__.get("__init_subclass__")
+
+    def __init_subclass__(cls: type, /, *args: Any, **kwargs: Any) -> None:
+        if own is not None:
+            own.__get__(None, cls)(*args, **kwargs)
+        else:
+            super(owner, cls).__init_subclass__(*args, **kwargs)
+        for known, tell in list(_watched.get(owner, ())):
+            if known in cls.__dict__:
+                try:
+                    tell(cls)
+                except Exception as error:
+                    report(f"intercepting the override {cls.__qualname__}.{known}", error)
+
+    try:
+        owner.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment]
+    except TypeError:
+        return lambda: None
+    _watched[owner] = [entry]
+
+    def undo() -> None:
+        _watched.get(owner, [entry]).remove(entry)
+        if not _watched.get(owner):
+            _watched.pop(owner, None)
+            if own is not None:
+                owner.__init_subclass__ = own
+            elif "__init_subclass__" in owner.__dict__:
+                del owner.__init_subclass__
+
+    return undo

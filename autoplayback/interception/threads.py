@@ -1,0 +1,132 @@
+"""Hands the current operation over to what it starts: threads, timers, pools and greenlets.
+
+asyncio's tasks and `to_thread` inherit a whole context by themselves. Here only our own variable goes over: a copied context
+would change what the service's own variables say in its threads.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from autoplayback.interception.context import Scope, current
+from autoplayback.interception.finder import Finder
+
+
+def handed() -> Scope | None:
+    """What a thread or job started here is to inherit; None where no operation is under way."""
+    scope = current.get()
+    return None if scope is None or scope.over() else scope
+
+
+def within(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, run as part of the operation; pool threads go back to what they were before."""
+
+    def inheriting(*args: Any, **kwargs: Any) -> Any:
+        token = current.set(scope)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            current.reset(token)
+
+    return inheriting
+
+
+def install(finder: Finder) -> Callable[[], None]:
+    """Patches what starts threads, now or once it is imported; returns the undoing."""
+    undos: list[Callable[[], None]] = []
+    for module, patch in (
+        ("threading", _threading),
+        ("concurrent.futures.thread", _executor),
+        ("multiprocessing.pool", _pool),
+        ("gevent.greenlet", _greenlet),
+    ):
+        finder.when_imported(module, functools.partial(patch, undos))
+    return lambda: [undo() for undo in reversed(undos)] and None
+
+
+def _replace(undos: list[Callable[[], None]], owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    original = owner.__dict__[name]
+    if getattr(original, "__autoplayback_hands_over__", False):
+        return
+    replacement = functools.wraps(original)(make(original))
+    replacement.__autoplayback_hands_over__ = True  # type: ignore[attr-defined]
+    setattr(owner, name, replacement)
+    undos.append(lambda: setattr(owner, name, original))
+
+
+def _threading(undos: list[Callable[[], None]], module: ModuleType) -> None:
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def start(self: Any) -> Any:
+            scope = handed()
+            if scope is not None and not self._started.is_set():
+                names = self.__dict__
+                had, before = "run" in names, names.get("run")
+                run = self.run
+
+                def run_within() -> None:
+                    current.set(scope)  # the thread's context ends with it
+                    if had:
+                        names["run"] = before
+                    else:
+                        names.pop("run", None)
+                    run()
+
+                names["run"] = run_within
+            return original(self)
+
+        return start
+
+    _replace(undos, module.Thread, "start", make)
+
+
+def _executor(undos: list[Callable[[], None]], module: ModuleType) -> None:
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            scope = handed()
+            return original(self, fn if scope is None else within(scope, fn), *args, **kwargs)
+
+        return submit
+
+    _replace(undos, module.ThreadPoolExecutor, "submit", make)
+
+
+def _pool(undos: list[Callable[[], None]], module: ModuleType) -> None:
+    """`ThreadPool`: a job carries its function; a process pool's jobs are pickled and stay as they are."""
+    for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
+
+        def make(original: Callable[..., Any]) -> Callable[..., Any]:
+            def handing(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+                scope = handed() if isinstance(self, module.ThreadPool) else None
+                return original(self, func if scope is None else within(scope, func), *args, **kwargs)
+
+            return handing
+
+        if name in module.Pool.__dict__:
+            _replace(undos, module.Pool, name, make)
+
+
+def _greenlet(undos: list[Callable[[], None]], module: ModuleType) -> None:
+    """gevent: a greenlet begins with an empty context, which can be given to it before it starts."""
+    from contextvars import Context
+
+    def give(greenlet: Any) -> None:
+        scope = handed()
+        if scope is not None and not greenlet and greenlet.gr_context is None:
+            context = Context()
+            context.run(current.set, scope)
+            greenlet.gr_context = context
+
+    original_init = module.Greenlet.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original_init(self, *args, **kwargs)
+        give(self)
+
+    try:
+        module.Greenlet.__init__ = __init__
+    except TypeError:  # an extension type: see `_spawn`
+        return
+    undos.append(lambda: setattr(module.Greenlet, "__init__", original_init))
