@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     # The hook imports this module at every start of a recorded Python: what costs is imported where it is used.
     from autoplayback.config.settings import CallSettings, OperationSettings, Settings
     from autoplayback.errors import Place
-    from autoplayback.interception import Interception
+    from autoplayback.interception.install import Interception
     from autoplayback.interception.target import Declaration, Shape
 
 Places = Callable[..., "Place | None"]
@@ -42,8 +42,9 @@ def record() -> Interception:
     Raises ConfigError or CassetteError where it can't.
     """
     from autoplayback.config.load import load
-    from autoplayback.interception import Interception, entropy
+    from autoplayback.interception import entropy
     from autoplayback.interception.context import set_mode
+    from autoplayback.interception.install import Interception
     from autoplayback.recorder import spool
     from autoplayback.recorder.environment import Environment
     from autoplayback.recorder.recorder import Recorder
@@ -92,6 +93,46 @@ def declarations(settings: Settings, place: Places | None = None) -> list[Declar
                 found.append(Declaration(role, entry.target, entry.alias, None, entry.wrap, handle, settings=entry, place=at))
     found.extend(entropy.declarations())
     return found
+
+
+def worker() -> None:
+    """A replay's process under the interpreter of the code under test: the runner starts it with a descriptor and options."""
+    from autoplayback.player.worker import serve
+
+    serve(_replay)
+
+
+def _replay(options: Options) -> Composition:
+    """Installs the player into this process, before the service is imported. Raises ConfigError where the config is wrong."""
+    from autoplayback import presets
+    from autoplayback.config.load import load
+    from autoplayback.interception import entropy
+    from autoplayback.interception.context import set_mode
+    from autoplayback.interception.install import Interception
+    from autoplayback.player.host import Composition
+    from autoplayback.player.player import Player, trust
+    from autoplayback.recorder.redaction import Redactor
+
+    configuration = load(options.config, presets=presets.names())
+    settings = configuration.settings
+    declared = declarations(settings, configuration.place)
+    redactor = Redactor(settings.redact)
+    player = Player(trust(settings, declared), redactor.document)
+    interception = Interception(declared, player)
+    interception.install()
+    entropy.install()
+    set_mode("replay")
+    return Composition(player, declared, redactor.redact)
+
+
+def check(fd: int) -> None:
+    """`autoplayback check`'s fresh process: writes to the descriptor how each target of the config would be intercepted."""
+    from autoplayback.config.load import load
+    from autoplayback.studio import probe
+
+    configuration = load()
+    settings = configuration.settings
+    probe.answer(fd, declarations(settings, configuration.place), [settings.compare, *(o.compare for o in settings.operations)])
 
 
 def entry_point(operation: OperationSettings) -> tuple[str, Shape | None]:

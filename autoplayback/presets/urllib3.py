@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from autoplayback.interception.protocol import Answer, Passage
 
 VOLATILE = frozenset(
-    ["user-agent", "content-length", "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "sentry-trace", "x-amzn-trace-id", "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority"]
+    {
+        *("user-agent", "content-length", "traceparent", "tracestate", "baggage", "sentry-trace", "x-amzn-trace-id"),
+        *("b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled"),
+        *("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority"),
+    }
 )
 """Request headers that don't identify a request: they name the client library or the trace, or follow from the body."""
 

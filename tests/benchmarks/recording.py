@@ -26,7 +26,7 @@ from autoplayback.recorder.sampling import Sampler
 from workloads import WORKLOADS, Workload
 
 from autoplayback.config.settings import InputSettings, OperationSettings, OutputSettings, Settings
-from autoplayback.interception import Interception
+from autoplayback.interception.install import Interception
 from autoplayback.interception.target import Declaration, Role
 from autoplayback.recorder.environment import Environment
 from autoplayback.recorder.recorder import Recorder
