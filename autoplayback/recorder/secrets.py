@@ -1,0 +1,140 @@
+"""What looks like a secret: names that hold one, texts that carry one, and a quick look whether bytes can have any."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
+_LOWER: Final = bytes(range(256)).lower()
+_NO_LETTERS: Final = bytes(byte for byte in range(256) if bytes([byte]).lower()[0] not in _LETTERS)
+
+_WORDS: Final = ("password", "passwd", "passphrase", "authorization", "apikey", "credential", "privatekey", "accesskey",
+                 "secretkey")
+_ENDINGS: Final = ("token", "secret", "cookie", "cookies")
+_WHOLE: Final = frozenset({"bearer", "secrets"})
+
+
+def letters(name: str) -> str:
+    """A name by its letters alone: `X-Api-Key`, `api_key` and `apiKey` are one."""
+    return name.encode(errors="replace").translate(_LOWER, _NO_LETTERS).decode("ascii")
+
+
+@lru_cache(maxsize=8192)
+def names_secret(name: str) -> bool:
+    """Whether what stands under a key, header, parameter or field of this name is a secret by default."""
+    plain = letters(name)
+    return plain in _WHOLE or plain.endswith(_ENDINGS) or any(word in plain for word in _WORDS)
+
+
+_NAME: Final = (r"(?:passw(?:or)?d|passphrase|authorization|api[_-]?key|credential|private[_-]?key|access[_-]?key|secret|token"
+                r"|cookie)")
+
+TEXTS: Final = (
+    # scheme://user:PASSWORD@host
+    re.compile(r"(?<=://)[^/\s:@\"'?#]{0,256}:(?P<secret>[^/\s@\"']{1,512})(?=@)"),
+    re.compile(r"\bbearer +(?P<secret>[\w.~+/-]{6,}=*)", re.IGNORECASE),
+    # name=value, name: value, "name": "value", name='value': log lines, messages of exceptions, connection strings, queries
+    re.compile(_NAME + r"""["']?\s{0,4}[=:]\s{0,4}(?:(?:basic|bearer|digest)\s+)?"""
+               r"""(?:\\?["'](?P<quoted>[^"'\\\n]{1,4096})|(?P<secret>[^\s"'&;,<>(){}\[\]\\]+))""", re.IGNORECASE),
+    # <password>value</password>
+    re.compile(rf"<[\w:-]{{0,40}}?{_NAME}>(?P<secret>[^<]{{1,4096}})</", re.IGNORECASE),
+    # the field of a multipart form
+    re.compile(rf"\bname=\"[\w.-]{{0,40}}?{_NAME}\"\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<secret>[^\r\n]+)", re.IGNORECASE),
+    re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?P<secret>[^-]+)-----END"),
+)
+"""What carries a secret in a running text; the secret is the group that matched."""
+
+SHAPES: Final = {
+    "AWS access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "GitHub token": re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36,}\b"),
+    "Slack token": re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
+    "Stripe key": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
+    "JSON web token": re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
+    "private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[^-]"),
+}
+"""Secrets known by their own shape, whatever stands before them: what a scan of stored tapes also looks for."""
+
+_TOKEN: Final = re.compile(r"redacted-[0-9a-f]{12}")
+
+
+def is_token(text: str) -> bool:
+    """Whether a text is a replacement already: those are left alone, so redacting twice changes nothing."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+class Tokens:
+    """Stable replacements: equal secrets map to equal tokens, in every process that has the same key.
+
+    A token is a keyed hash cut to 48 bits. A secret which can be guessed (a PIN) can be guessed from its token too by whoever
+    knows the key, so set one where tapes leave your hands.
+    """
+
+    def __init__(self, key: str = "") -> None:
+        self._key = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=32).digest()
+
+    def _digest(self, secret: str | bytes) -> str:
+        data = secret.encode(errors="surrogatepass") if isinstance(secret, str) else secret
+        return hashlib.blake2b(data, key=self._key, digest_size=16).hexdigest()
+
+    def text(self, secret: str | bytes) -> str:
+        """The token of a text."""
+        return f"redacted-{self._digest(secret)[:12]}"
+
+    def digits(self, number: str) -> str:
+        """A number's digits replaced by others, its sign, point and length kept: code that computes with it goes on."""
+        pool = iter(str(int(self._digest(number) * 4, 16)).lstrip("0"))
+        made = "".join(next(pool, "7") if sign.isdigit() else sign for sign in number)
+        return re.sub(r"(?<![\d.])0+(?=\d)", lambda zeros: "1" * len(zeros[0]), made)
+
+    def uuid(self, secret: str) -> str:
+        """A UUID in place of a UUID."""
+        h = self._digest(secret)
+        return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-8{h[17:20]}-{h[20:32]}"
+
+
+_KEPT: Final = b"bcehkprsz" + b":/\x1f\x8b"  # letters that tell the words apart; the signs of a URL with a user in it, of gzip
+_NOT_KEPT: Final = bytes(byte for byte in range(256) if bytes([byte]).lower()[0] not in _KEPT)
+_SOUGHT: Final = {
+    b"ke": ("token", "cookie", "apikey", "privatekey", "accesskey"),
+    b"pss": ("passw", "passphrase"),
+    b"cre": ("secret", "credential"),
+    b"hrz": ("authorization",),
+    b"berer": ("bearer",),
+}
+"""The words of the defaults, below what is left of each of them when only the kept letters stay."""
+
+
+class Sieve:
+    """Says quickly, and never wrongly with no, whether bytes can hold a secret: what passes is looked at properly.
+
+    Looking for a dozen words in a megabyte costs milliseconds. So the bytes are first reduced, in one pass at C speed, to
+    their few letters out of `_KEPT`; a word that isn't in there by its own few letters isn't in the bytes either.
+    """
+
+    def __init__(self, words: Iterable[str] = ()) -> None:
+        """`words` are further names to look for, their letters only; case doesn't matter."""
+        self._words = {few: [word.encode() for word in sought] for few, sought in _SOUGHT.items()}
+        for word in words:
+            self._words.setdefault(sketch(word.encode()), []).append(word.encode())
+
+    def may_hold(self, data: bytes) -> bool:
+        """Whether a proper look is needed."""
+        few = sketch(data)
+        if b"\x1f\x8b" in few and b"\x1f\x8b\x08" in data:  # gzip: its content must be looked at
+            return True
+        if b"://" in few and b"@" in data and b"://" in data:
+            return True
+        suspects = [word for left, words in self._words.items() if left in few for word in words]
+        if not suspects:
+            return False
+        plain = data.translate(_LOWER, _NO_LETTERS)
+        return any(word in plain for word in suspects)
+
+
+def sketch(data: bytes) -> bytes:
+    """What is left of bytes by the kept letters and signs."""
+    return data.translate(_LOWER, _NOT_KEPT)
