@@ -1,0 +1,236 @@
+"""The process that imports the service, once, and forks for each tape: the code under test runs here and in its children only."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import os
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
+from autoplayback.interception.target import Declaration, Role
+from autoplayback.player import clock, entry, framing, kernel, randomness, tripwire
+from autoplayback.player.clock import Clock
+from autoplayback.player.options import Options
+from autoplayback.player.player import Player
+from autoplayback.player.sandbox import Sandbox
+from autoplayback.player.traces import service_traceback
+from autoplayback.tape import payload
+from autoplayback.tape.model import End, Tape
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What the composition root has joined for a replay."""
+
+    player: Player
+    declarations: Sequence[Declaration]
+    finish: Callable[[Tape], Tape] = lambda tape: tape
+    """Applied to each replay's tape before it leaves the process: redaction, as on the recorded one."""
+
+
+class Host:
+    """The service under the player, ready to replay one tape after another."""
+
+    def __init__(self, options: Options, sandbox: Sandbox, compose: Callable[[Options], Composition], control: int, results: int) -> None:
+        """`control` and `results` are the descriptors to the supervisor, of the host and of its children."""
+        self._options = options
+        self._sandbox = sandbox
+        self._control = control
+        self._results = results
+        self._entries: dict[str, entry.Entry] = {}
+        self._broken: dict[str, str] = {}
+        self.notes: list[str] = []
+        clock.install()
+        os.chdir(options.workdir)
+        sys.path[:] = [options.workdir, *(path for path in sys.path if path not in ("", options.workdir))]
+        sandbox.importing(self._refused_at_import)
+        self._composition = compose(options)
+        self._player = self._composition.player
+        self._player.on_begin = self._begin
+
+    def load(self) -> None:
+        """Imports the modules of the operations. One that can't be is an `error` for its own tapes only."""
+        for declaration in self._composition.declarations:
+            if declaration.role is not Role.OPERATION:
+                continue
+            name = declaration.name or declaration.target
+            names = {name, *getattr(declaration.settings, "was", ())}
+            if self._options.operations and not names & set(self._options.operations):
+                continue
+            before = len(self.notes)
+            try:
+                found: entry.Entry | None = entry.locate(declaration)
+                reason = ""
+            except AutoplaybackError as error:
+                found, reason = None, str(error)
+            except (Exception, SystemExit, Diverged) as error:
+                refused = "; " + "; ".join(self.notes[before:]) if len(self.notes) > before else ""
+                found = None
+                reason = (f"{declaration.target} can't be imported: {type(error).__name__}: {error}{refused}\n"
+                          + service_traceback(error))
+            for known in names:
+                if found is not None:
+                    self._entries[known] = found
+                else:
+                    self._broken[known] = reason
+
+    def threads(self) -> list[str]:
+        """The threads that the service's import has left running: a fork would lose them, and the locks they hold."""
+        return [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+
+    def isolation(self) -> tuple[str, str]:
+        """How tapes are kept apart here, and why so where it isn't as asked."""
+        asked, running = self._options.isolation, self.threads()
+        if asked == "fork" or not running:
+            return ("spawn" if asked == "spawn" else "fork"), ""
+        return "spawn", f"importing the service started threads ({', '.join(running[:3])}), which a fork would lose"
+
+    def serve(self) -> None:
+        """Replays what the supervisor sends, until it closes."""
+        isolation, reason = self.isolation()
+        self._sandbox.seal(reads=not any(calls_through(declaration) for declaration in self._composition.declarations))
+        faulthandler.enable()
+        if hasattr(signal, "SIGUSR1"):
+            faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+        gc.collect()
+        gc.freeze()  # what is there now is shared with every child: the collector shouldn't write into it
+        framing.send(self._control, {"ready": {"isolation": isolation, "reason": reason, "notes": self.notes[:20],
+                                               "boundary": list(self._sandbox.boundary), "python": sys.version.split()[0]}})
+        number = 0
+        while (message := framing.receive(self._control)) is not None:
+            number += 1
+            if isolation == "spawn":
+                framing.send(self._control, {"started": os.getpid()})
+                framing.send(self._results, self.play(message["tape"], number))
+                self._flush()
+                framing.send(self._control, {"ended": 0})
+                os._exit(0)
+            self._flush()
+            child = os.fork()
+            if child == 0:
+                self._child(message["tape"], number)
+            framing.send(self._control, {"started": child})
+            _, status = os.waitpid(child, 0)
+            framing.send(self._control, {"ended": status})
+
+    def _child(self, tape: bytes, number: int) -> None:
+        status = 70
+        try:
+            kernel.die_with_parent()
+            framing.send(self._results, self.play(tape, number))
+            self._flush()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def _flush(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+
+    def play(self, data: bytes, number: int) -> framing.Message:
+        """Replays one tape in this process: the message for the runner."""
+        try:
+            tape = payload.load(data)
+            self._prepare(tape, number)
+            replay = self._replay(tape)
+        except AutoplaybackError as error:
+            return {"error": str(error)}
+        except MemoryError:
+            return {"error": self._over_memory()}
+        except Exception as error:
+            return {"error": f"the player failed: {type(error).__name__}: {error}\n{''.join(traceback.format_exc())}"}
+        return {"tape": payload.dump(self._composition.finish(replay))}
+
+    def _replay(self, tape: Tape) -> Tape:
+        operation = tape.operation
+        if operation in self._broken:
+            raise ReplayError(self._broken[operation])
+        found = self._entries.get(operation) or self._by_place(tape)
+        if found is None:
+            raise ReplayError(
+                f"operation {operation!r} of this tape is not declared. Declare it in the YAML, `operations: [{{target:"
+                f" {tape.target.module}:{tape.target.qualname}, name: {operation}}}]`, or add `was: [{operation}]` to the operation"
+                f" which it has become"
+            )
+        time = Clock(tape.started, tape.environment)
+        session = self._player.arm(tape, time)
+        failure: AutoplaybackError | None = None
+        self._sandbox.importing(self._refused_at_import)
+        time.start()
+        try:
+            entry.drive(found, tape, self._player.trust)
+        except AutoplaybackError as error:
+            failure = error
+        except Diverged:
+            pass  # latched
+        finally:
+            time.stop()
+            self._sandbox.off()
+        if session.fault is not None:
+            raise ReplayError(session.fault)
+        replay = session.finished(self._sandbox.boundary)
+        if replay is None:
+            raise failure or ReplayError(
+                f"{found.declaration.target} was called, but the operation {operation!r} was not entered: the call didn't reach the"
+                f" intercepted function (`autoplayback check` says how it is held)"
+            )
+        if self._options.memory and replay.outcome.end is End.RAISED and session.raised_memory_error:
+            raise ReplayError(self._over_memory())
+        return replay
+
+    def _by_place(self, tape: Tape) -> entry.Entry | None:
+        """The operation that stands where the recorded one did, under another name."""
+        place = f"{tape.target.module}:{tape.target.qualname}"
+        return next((found for found in self._entries.values() if found.declaration.target == place), None)
+
+    def _prepare(self, tape: Tape, number: int) -> None:
+        """Gives this process the surroundings of one tape."""
+        folder = os.path.join(self._options.scratch, str(number))
+        os.makedirs(folder, exist_ok=True)
+        tempfile.tempdir = folder
+        os.environ["TMPDIR"] = folder
+        variables = tape.environment.get("variables")
+        for name, value in (variables if isinstance(variables, dict) else {}).items():
+            if isinstance(value, str):
+                os.environ[name] = value
+            else:
+                os.environ.pop(name, None)
+        if self._options.memory:
+            limit = self._options.memory << 20
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        randomness.freeze(tape.seed)
+
+    def _begin(self) -> None:
+        """The operation's own code is about to run: from here on a refusal is a divergence."""
+        session = self._player.session
+        assert session is not None
+        self._sandbox.operating(session.refused)
+
+    def _refused_at_import(self, event: str, what: str) -> BaseException:
+        self.notes.append(f"{event}({what}) was refused while the service was imported or set up")
+        return PermissionError(1, f"autoplayback: {event}({what}) is refused while the service is set up for a replay")
+
+    def _over_memory(self) -> str:
+        return f"out of memory: the tape's process may use {self._options.memory} MB (--memory)"
+
+
+def calls_through(declaration: Declaration) -> bool:
+    """Whether the config lets a call run that isn't on the tape: it may then read what it needs, so the kernel can't refuse that.
+
+    Our own `uuid` declarations don't count: they read nothing.
+    """
+    return getattr(declaration.settings, "on_missing", None) == "call" and not declaration.target.startswith("uuid:")

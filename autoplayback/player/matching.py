@@ -1,0 +1,189 @@
+"""Which recorded call answers this one? In tiers, each recorded call once, and each match says which tier gave it.
+
+    exact      same target, same receiver, same canonical arguments: first recorded, first answered
+    relaxed    the same without the parameters that the config ignores, or by its `key:` parameters only
+    order      outputs: what is sent may change (that is a difference), so the next recorded one of the target answers
+    configured `on_missing` said what to do: nothing on the tape answered
+
+A matcher isn't locked: whoever asks from several threads holds a lock over `take`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoplayback.interception.target import Role, Target
+from autoplayback.tape.canonical import canonical_inert
+from autoplayback.tape.model import Call, Tape
+from autoplayback.tape.values import named
+
+Key = Any
+"""A hashable canonical form; equal where two calls count as the same."""
+
+
+@dataclass(slots=True)
+class Found:
+    """A recorded call, taken for a call of the replay."""
+
+    call: Call
+    tier: str
+
+
+@dataclass(slots=True)
+class Group:
+    """The recorded calls of one target, with what has been taken from it."""
+
+    target: Target
+    calls: list[Call]
+    taken: set[int] = field(default_factory=set)
+    by_bytes: dict[tuple[int | None, bytes], Key] = field(default_factory=dict)
+    exact: dict[Key, deque[Call]] = field(default_factory=dict)
+    relaxed: dict[Key, deque[Call]] | None = None
+    queue: deque[Call] = field(default_factory=deque)
+
+
+class Matcher:
+    """The recorded calls of one tape, given out as answers."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._by_name: dict[str, list[Call]] = {}
+        for call in tape.calls:
+            self._by_name.setdefault(call.target.name, []).append(call)
+        self._groups: dict[str, Group] = {}
+        self._handles = {note.id: note for note in tape.handles}
+        self._external: dict[int, int] = {}
+        representative: dict[Key, int] = {}
+        for note in tape.handles:
+            if note.made_by is None:
+                key = (note.name, freeze_arguments(note.arguments, ()))
+                self._external[note.id] = representative.setdefault(key, note.id)
+        self._representative = representative
+
+    def group(self, target: Target) -> Group:
+        """The recorded calls which a target answers for, under its name and those it had before."""
+        group = self._groups.get(target.name)
+        if group is None:
+            calls: list[Call] = []
+            for name in former_names(target):
+                calls += self._by_name.get(name, ())
+            calls.sort(key=lambda call: call.seq)
+            group = self._groups[target.name] = Group(target, calls, queue=deque(calls))
+            if target.role is not Role.OUTPUT:
+                for call in calls:
+                    group.exact.setdefault(self._key(group, self.same_handle(call.receiver), call.arguments, call), deque()).append(call)
+        return group
+
+    def take(self, target: Target, receiver: int | None, arguments: bytes) -> Found | None:
+        """The recorded call that answers, now used up; None where none does."""
+        group = self.group(target)
+        receiver = self.same_handle(receiver)
+        if target.role is Role.OUTPUT:
+            return self._output(group, receiver, arguments)
+        if (found := self._first(group, group.exact.get(self._key(group, receiver, arguments)))) is not None:
+            return Found(found, "exact")
+        ignore, only = relaxation(target)
+        if not ignore and only is None:
+            return None
+        if group.relaxed is None:
+            group.relaxed = {}
+            for call in group.calls:
+                key = (self.same_handle(call.receiver), self._arguments(target, call.arguments, call, ignore, only))
+                group.relaxed.setdefault(key, deque()).append(call)
+        loose = (receiver, self._arguments(target, arguments, None, ignore, only))
+        found = self._first(group, group.relaxed.get(loose))
+        return None if found is None else Found(found, "relaxed")
+
+    def same_handle(self, receiver: int | None) -> int | None:
+        """One number for all handles that came into the operation alike: any connection of a pool stands for another."""
+        return receiver if receiver is None else self._external.get(receiver, receiver)
+
+    def external(self, name: str, arguments: bytes) -> int | None:
+        """The recorded number of a handle made before the operation, found by its maker and the maker's arguments."""
+        return self._representative.get((name, freeze_arguments(arguments, ())))
+
+    def used(self) -> int:
+        """How many recorded calls have answered."""
+        return sum(len(group.taken) for group in self._groups.values())
+
+    def unused(self, tape: Tape) -> list[int]:
+        """The recorded calls nobody asked for, by `seq`."""
+        taken = {seq for group in self._groups.values() for seq in group.taken}
+        return [call.seq for call in tape.calls if call.seq not in taken]
+
+    def _output(self, group: Group, receiver: int | None, arguments: bytes) -> Found | None:
+        first: Call | None = None
+        for call in group.queue:
+            if call.seq in group.taken or self.same_handle(call.receiver) != receiver:
+                continue
+            if call.arguments == arguments:
+                group.taken.add(call.seq)
+                return Found(call, "exact")
+            first = first or call
+        while group.queue and group.queue[0].seq in group.taken:
+            group.queue.popleft()
+        if first is None:
+            return None
+        group.taken.add(first.seq)
+        return Found(first, "order")
+
+    def _first(self, group: Group, queue: deque[Call] | None) -> Call | None:
+        while queue:
+            call = queue.popleft()
+            if call.seq not in group.taken:
+                group.taken.add(call.seq)
+                return call
+        return None
+
+    def _key(self, group: Group, receiver: int | None, arguments: bytes, call: Call | None = None) -> Key:
+        known = group.by_bytes.get((receiver, arguments))
+        if known is None:
+            known = (receiver, self._arguments(group.target, arguments, call))
+            group.by_bytes[receiver, arguments] = known
+        return known
+
+    def _arguments(
+        self, target: Target, arguments: bytes, call: Call | None, ignore: frozenset[str] = frozenset(), only: frozenset[str] | None = None
+    ) -> Key:
+        parameters = target.parameters if call is None else call.target.parameters or target.parameters
+        return freeze_arguments(arguments, parameters, target.extra.get("defaults"), ignore, only)
+
+
+def former_names(target: Target) -> list[str]:
+    """The name of a target and, from `was:`, its older ones; of a handle's method, those of its maker's."""
+    names = [target.name]
+    alias = getattr(target.settings, "alias", None)
+    for old in getattr(target.settings, "was", ()):
+        if alias is not None and target.name.startswith(alias + "."):
+            names.append(old + target.name[len(alias):])
+        else:
+            names.append(old)
+    default = f"{target.module}:{target.qualname}"
+    if default not in names:
+        names.append(default)  # recorded before it was given an alias
+    return names
+
+
+def relaxation(target: Target) -> tuple[frozenset[str], frozenset[str] | None]:
+    """The parameters which the config ignores, and those which alone identify a call (None: all)."""
+    key = getattr(target.settings, "key", None)
+    return frozenset(getattr(target.settings, "ignore", ())), None if key is None else frozenset(key)
+
+
+def freeze_arguments(
+    arguments: bytes,
+    parameters: tuple[tuple[str, int], ...],
+    defaults: Mapping[str, Any] | None = None,
+    ignore: frozenset[str] = frozenset(),
+    only: frozenset[str] | None = None,
+) -> Key:
+    """The canonical form of one call's arguments, by parameter name, with plain defaults filled in."""
+    if not arguments:
+        return b""
+    values: dict[str, Any] = dict(defaults or {})
+    values.update(named(arguments, parameters))
+    if ignore or only is not None:
+        values = {name: value for name, value in values.items() if name not in ignore and (only is None or name in only)}
+    return canonical_inert(values)

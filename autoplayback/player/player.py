@@ -1,0 +1,87 @@
+"""The Interceptor that answers: operations run again, their calls are given what the tape holds, and nothing goes outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from autoplayback.config.settings import Settings
+from autoplayback.errors import ReplayError
+from autoplayback.interception.context import MUTED, Muted, current
+from autoplayback.interception.handles import replayed
+from autoplayback.interception.protocol import Answer, Passage
+from autoplayback.interception.target import Declaration, Role, Target
+from autoplayback.player.clock import Clock
+from autoplayback.player.passages import AnsweredPassage
+from autoplayback.player.session import Disguise, Session
+from autoplayback.tape.model import Tape
+from autoplayback.tape.values import Encoder, Trust
+
+
+class Player:
+    """Answers the calls of one tape at a time; between tapes, and while the service is imported, there is nothing to answer from."""
+
+    outside = True
+    """Interception asks it of calls outside operations too: they must not reach the world either."""
+
+    def __init__(self, trust: Trust, disguise: Disguise | None = None) -> None:
+        self.trust = trust
+        self._disguise = disguise
+        self.session: Session | None = None
+        self.on_begin: Callable[[], None] | None = None
+        """Called right before an operation's own code runs."""
+
+    def arm(self, tape: Tape, clock: Clock | None = None) -> Session:
+        """Makes ready for one tape: the next call of its entry point is the replay."""
+        self.session = Session(tape, self, self.trust, clock or Clock(tape.started, tape.environment), self._disguise)
+        self.session.on_begin = self.on_begin
+        return self.session
+
+    def operation(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
+        """The armed tape's entry point is called; any other operation inside it, or beside it, is plain code."""
+        session = self.session
+        outer = current.get()
+        if session is None or session.draft is not None or (outer is not None and not outer.over()):
+            return None
+        if session.tape.operation not in names(target):
+            return None
+        return session.begin(target, args, kwargs)
+
+    def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
+        """Answers from the tape. Raises Diverged where that can't be done."""
+        session = self.session
+        scope = current.get()
+        if isinstance(scope, Muted):
+            return None  # inside a call that `on_missing: call` lets through
+        if session is None or scope is not session.scope or scope.closed:
+            return self._outside(target, args, kwargs)
+        return session.call(target, receiver, args, kwargs)
+
+    def _outside(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
+        """A declared call outside the operation: while the service is imported, or from a thread of its own."""
+        wanted = getattr(target.settings, "on_missing", "fail")
+        if target.handle:
+            arguments = Encoder().arguments(args, kwargs)
+            return AnsweredPassage(MUTED, Answer(value=replayed(target, self, None, "", arguments=arguments)))
+        if wanted == "call":
+            return None
+        if wanted != "fail":
+            return AnsweredPassage(MUTED, Answer(value=wanted.value))
+        raise ReplayError(
+            f"{target.name} was called outside the operation (while the service was imported, or in a thread of its own): no tape"
+            f" has an answer to that. Say `on_missing: call` or `on_missing: {{return: ...}}` for it, or call it later"
+        )
+
+
+def names(target: Target) -> list[str]:
+    """The names under which tapes may know an operation."""
+    return [target.name, *getattr(target.settings, "was", ()), f"{target.module}:{target.qualname}"]
+
+
+def trust(settings: Settings, declarations: Iterable[Declaration]) -> Trust:
+    """What a replay may rebuild: `trust:`, or the packages of the operations; and the packages of every declared target."""
+    packages = set(settings.trust)
+    for declaration in declarations:
+        if declaration.role is not Role.OPERATION or not settings.trust:
+            packages.add(declaration.target.partition(":")[0].partition(".")[0])
+    return Trust(frozenset(packages), dict(settings.moved))

@@ -1,0 +1,214 @@
+"""One tape being played: what answered, what could not be answered, and the tape that the replay itself makes."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from autoplayback.errors import AutoplaybackError, Diverged
+from autoplayback.interception.context import Muted, Scope
+from autoplayback.interception.handles import Handle, is_handle, replayed, state
+from autoplayback.interception.protocol import Answer, Interceptor
+from autoplayback.interception.target import Target
+from autoplayback.originals import perf_counter_ns
+from autoplayback.player import misses
+from autoplayback.player.clock import Clock
+from autoplayback.player.matching import Matcher
+from autoplayback.player.passages import AnsweredPassage, MissingPassage, OperationPassage
+from autoplayback.tape.draft import CallDraft, Draft
+from autoplayback.tape.model import Call, End, Miss, Playback, Scalar, Tape
+from autoplayback.tape.values import Encoder, Trust, rebuild
+
+Disguise = Callable[[bytes, tuple[str, ...], tuple[tuple[str, int], ...]], bytes]
+"""Arguments as redaction would have left them on a tape: a service that has real secrets at replay still finds its answers."""
+SHOWN = 100
+"""Unused calls and misses that a proof names."""
+
+
+class PlayerScope(Scope):
+    """The operation under replay, as its calls and the service's `annotate` and `note` see it."""
+
+    __slots__ = ("muted", "session")
+
+    def __init__(self, session: Session, seed: int) -> None:
+        super().__init__(seed)
+        self.session = session
+        self.muted = Muted(self)
+
+    @property
+    def tape_id(self) -> str:  # type: ignore[override]  # the base has a plain None
+        """The id of the recorded tape: what the service writes into its logs stays the same."""
+        return self.session.tape.id
+
+    def annotate(self, metadata: dict[str, Any]) -> None:
+        plain = (str, int, float, bool, type(None))
+        values: dict[str, Scalar] = {key: value if isinstance(value, plain) else str(value) for key, value in metadata.items()}
+        self.session.draft.metadata.update(values)
+
+    def note(self, key: str, value: Any) -> None:
+        draft = self.session.draft
+        draft.notes.append((str(key), draft.encoder.encode(value)))
+
+
+class Session:
+    """One tape being played. Its calls may come from any thread; `_lock` keeps matching and its order of one piece."""
+
+    def __init__(self, tape: Tape, interceptor: Interceptor, trust: Trust, clock: Clock,
+                 disguise: Disguise | None = None) -> None:
+        self.tape = tape
+        self.scope = PlayerScope(self, tape.seed)
+        self.draft: Draft = None  # type: ignore[assignment]  # made by `begin`: before it there is nothing to note
+        self.misses: list[Miss] = []
+        self.fault: str | None = None
+        """Why the tool itself could not go on: the verdict is then `error`, whatever the code did with the exception."""
+        self.raised_memory_error = False
+        self.on_begin: Callable[[], None] | None = None
+        """Called right before the operation's own code runs."""
+        self._interceptor = interceptor
+        self._trust = trust
+        self._clock = clock
+        self._disguise = disguise
+        self._matcher = Matcher(tape)
+        self._matched: list[tuple[int, int, str]] = []
+        self._answered = 0
+        self._handles: dict[int, Handle] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OperationPassage:
+        """The operation's own code is about to be entered."""
+        self.draft = Draft(self.tape.id, target, self.tape.seed, self.tape.environment, Encoder(self._number))
+        self.draft.operation = self.tape.operation
+        self.draft.metadata = {}
+        self.draft.arguments = self.draft.encoder.arguments(args, kwargs)
+        if self.on_begin is not None:
+            self.on_begin()
+        return OperationPassage(self)
+
+    def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnsweredPassage | MissingPassage:
+        """Answers one call from the tape. Raises Diverged where nothing on it does."""
+        draft = self.draft
+        original = (receiver, args, kwargs)
+        if target.codec is not None:
+            args, kwargs = target.codec.asked(receiver, args, kwargs)
+        number = self._number(receiver) if is_handle(receiver) else None
+        arguments = draft.encoder.arguments(args, kwargs)
+        with self._lock:
+            note = draft.call(target, number, arguments)
+            found = self._matcher.take(target, number, arguments)
+            if found is None and self._disguise is not None:
+                hidden = self._disguise(arguments, (), target.parameters)
+                found = self._matcher.take(target, number, hidden) if hidden != arguments else None
+            if found is None:
+                return self._missing(target, number, arguments, note)
+            call = found.call
+            self._matched.append((note.seq, call.seq, found.tier))
+            if call.outcome.end is End.UNFINISHED and not call.outcome.items:
+                self._miss(misses.unfinished(target, call, self._answered))
+            self._answered += 1
+            self._clock.reach(call.started + call.duration)
+        return AnsweredPassage(self.scope.muted, self._answer(target, call, note, *original))
+
+    def refused(self, event: str, what: str) -> Diverged:
+        """The sandbox refused undeclared I/O; what comes back is to be raised where it was tried."""
+        miss = misses.undeclared(event, what, sys._getframe(2), self._answered)
+        with self._lock:
+            if len(self.misses) < SHOWN:
+                self.misses.append(miss)
+        return Diverged(miss.reason)
+
+    def finished(self, boundary: tuple[str, ...]) -> Tape | None:
+        """The tape of this replay with its proof; None where the operation was never entered."""
+        self.scope.closed = True
+        if self.draft is None:
+            return None
+        unused = self._matcher.unused(self.tape)
+        unanswered = sum(1 for miss in self.misses if miss.kind != "undeclared")
+        self.draft.playback = Playback(self._answered, len(unused), unanswered, tuple(self.misses), tuple(unused[:SHOWN]),
+                                       tuple(self._matched), boundary, ran=True)
+        self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
+        return self.draft.tape()
+
+    def _missing(self, target: Target, number: int | None, arguments: bytes, note: CallDraft) -> AnsweredPassage | MissingPassage:
+        wanted = getattr(target.settings, "on_missing", "fail")
+        if wanted == "fail":
+            self._miss(misses.unanswered(target, number, arguments, self._matcher.group(target), self._answered))
+        self._matched.append((note.seq, -1, "configured"))
+        if wanted == "call":
+            return MissingPassage(self, note)
+        note.end, note.value = End.RETURNED, self.draft.encoder.encode(wanted.value)
+        return AnsweredPassage(self.scope.muted, Answer(value=wanted.value))
+
+    def _miss(self, miss: Miss) -> None:
+        if len(self.misses) < SHOWN:
+            self.misses.append(miss)
+        raise Diverged(f"{miss.reason}{f' ({miss.nearest})' if miss.nearest else ''}")
+
+    def _answer(self, target: Target, call: Call, note: CallDraft, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+        outcome = call.outcome
+        answer = Answer()
+        if outcome.items is None:
+            note.end, note.value = outcome.end, outcome.value
+            if outcome.end is End.RAISED:
+                answer.error = self._exception(outcome.value, target)
+            else:
+                answer.value = self._rebuilt(outcome.value, target)
+        else:
+            if outcome.value and outcome.end is not End.RAISED:
+                answer.value = self._rebuilt(outcome.value, target)
+            answer.items = self._items(target, call, note)
+        note.duration = perf_counter_ns() - self.draft.clock - note.started
+        if target.codec is not None:
+            return Answer(value=target.codec.closed(answer, receiver, args, kwargs))
+        return answer
+
+    def _items(self, target: Target, call: Call, note: CallDraft) -> Iterator[Any]:
+        """A stream as it was recorded: given item by item, so that what is noted is what was read."""
+        outcome = call.outcome
+        note.items = []
+        note.end = End.CLOSED
+        for item in outcome.items or ():
+            note.items.append(item)
+            yield self._rebuilt(item, target)
+        if outcome.end is End.RAISED:
+            note.end, note.value = outcome.end, outcome.value
+            raise self._exception(outcome.value, target)
+        if outcome.end is End.RETURNED:
+            note.end, note.value = outcome.end, outcome.value
+            return self._rebuilt(outcome.value, target) if outcome.value else None
+        with self._lock:
+            self._miss(misses.overread(target, call, len(note.items), self._answered))
+
+    def _rebuilt(self, document: bytes, target: Target) -> Any:
+        try:
+            return rebuild(document, self._trust, lambda number: self._handle(number, target))
+        except AutoplaybackError as error:
+            self.fault = f"the recorded answer of {target.name} can't be rebuilt: {error}"
+            raise Diverged(self.fault) from error
+
+    def _exception(self, document: bytes, target: Target) -> BaseException:
+        error = self._rebuilt(document, target)
+        if not isinstance(error, BaseException):
+            self.fault = f"the recorded exception of {target.name} can't be rebuilt: {error!r} stands for it"
+            raise Diverged(self.fault)
+        return error
+
+    def _handle(self, number: int, maker: Target) -> Handle:
+        """The stand-in for a recorded handle; one object per handle, so that identity holds."""
+        known = self._handles.get(number)
+        if known is None:
+            note = next((note for note in self.tape.handles if note.id == number), None)
+            known = replayed(maker, self._interceptor, number, note.type if note else "", note.name if note else None)
+            self._handles[number] = known
+        return known
+
+    def _number(self, handle: Any) -> int | None:
+        """The recorded number of a handle: given with it, or found by its maker and the maker's arguments."""
+        facts = state(handle)
+        number: int | None = facts.id
+        if number is None:
+            number = facts.id = self._matcher.external(facts.maker.name, facts.arguments)
+        if number is not None:
+            self._handles.setdefault(number, handle)
+        return number

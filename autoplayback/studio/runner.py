@@ -1,0 +1,50 @@
+"""A replay run: tapes in, one judged Result a tape out, as each gets ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from autoplayback import equalizer
+from autoplayback.config.settings import Compare, OperationSettings, Settings
+from autoplayback.equalizer.rules import merged
+from autoplayback.studio import results
+from autoplayback.studio.executors import Lane, Played, Pool, Ready
+from autoplayback.studio.results import Result
+from autoplayback.tape.model import Tape
+
+
+def run(
+    tapes: Iterable[Tape | Played],
+    lane: Lane,
+    settings: Settings,
+    *,
+    jobs: int = 1,
+    suite: Compare | None = None,
+    on_ready: Callable[[Ready], None] = lambda ready: None,
+) -> Iterator[Result]:
+    """Replays and judges. Closing the iterator, or an exception in whoever reads it, ends all workers."""
+    with Pool(lane, jobs, on_ready) as pool:
+        for played in pool.run(tapes):
+            yield judged(played, settings, suite)
+
+
+def judged(played: Played, settings: Settings, suite: Compare | None = None) -> Result:
+    """The verdict on one played tape."""
+    tape = played.tape
+    if played.replay is None:
+        reason = f"{played.error}\n{played.output.strip()}" if played.output.strip() else played.error
+        return results.failure(tape.id, tape.operation, reason, recorded=tape)
+    operation = operation_settings(settings, tape)
+    rules = merged(settings.compare, operation.compare if operation is not None else None, suite)
+    judgement = equalizer.compare(tape, played.replay, rules, moved=settings.moved)
+    return results.of(tape, played.replay, judgement)
+
+
+def operation_settings(settings: Settings, tape: Tape) -> OperationSettings | None:
+    """The config's entry for a tape's operation, under its name, an older one, or its place."""
+    place = f"{tape.target.module}:{tape.target.qualname}"
+    for operation in settings.operations:
+        target = operation.target or operation.wsgi or operation.asgi or operation.celery
+        if tape.operation in (operation.name or target, *operation.was) or target == place:
+            return operation
+    return None
