@@ -33,6 +33,8 @@ class FolderCassette:
         self.url = str(self.folder)
         self.skipped: dict[str, str] = {}
         """Files the last look-up couldn't read, and why; `verify` says more."""
+        self.waiting = 0
+        """Deleted tapes whose file a recorder is still writing: hidden, not yet erased."""
         self._service = service
         self._catalog = Catalog(self.url)
         self._live: dict[str, tuple[Path, Located]] = {}
@@ -90,22 +92,22 @@ class FolderCassette:
                 tombstones.write(self.folder, here)
             except OSError as error:
                 raise CassetteError(self.url, f"can't delete here: {error.strerror}") from error
+        if here or tombstones.standing(self.folder):
             self.maintain()
         return len(here)
 
-    def maintain(self) -> int:
-        """Finishes erasures; how many tapes are still waiting for their file to be sealed by its recorder."""
+    def maintain(self) -> None:
+        """Finishes erasures, those that somebody else began too; `waiting` says how many can't be finished yet."""
         try:
             with self._alone():
                 self._synchronise()
-                waiting = 0
+                self.waiting = 0
                 for path, ids in tombstones.standing(self.folder).items():
                     self._erase(ids)
                     alive = ids & self._live.keys()
-                    waiting += len(alive)
+                    self.waiting += len(alive)
                     if not alive:
                         path.unlink()
-                return waiting
         except OSError as error:
             raise CassetteError(self.url, f"can't erase tapes here: {error.strerror}") from error
 

@@ -98,11 +98,11 @@ class S3Cassette:
         if here:
             tombstone = f"{keys.TOMBSTONES}{ulid.new()}{tombstones.SUFFIX}"
             self._bucket.put(tombstone, tombstones.dump(here))
-            self.maintain()
+        self.maintain()
         return len(here)
 
-    def maintain(self) -> int:
-        """Finishes erasures, also those that somebody else began; none is left waiting."""
+    def maintain(self) -> None:
+        """Finishes erasures, those that somebody else began too."""
         for item in list(self._bucket.items(keys.TOMBSTONES)):
             ids = tombstones.parse(self._bucket.read(item.key))
             for id in ids:
@@ -110,7 +110,6 @@ class S3Cassette:
                 self._synchronise(*(span or (None, None)))
             self._erase(ids)
             self._bucket.remove(item.key)
-        return 0
 
     def verify(self) -> Iterator[Problem]:
         """Reads every byte of every segment."""
