@@ -51,10 +51,10 @@ class Document:
         self.text = self._decoded(data)
         self.root = self._composed()
 
-    def place(self, node: Node, offset: int = 0) -> Place:
-        """Where a node begins, or a character of a text written on one line."""
+    def place(self, node: Node, offset: int | None = None) -> Place:
+        """Where a node begins, or where a character of its text stands if that is written on one line."""
         mark, within = node.start_mark, 0
-        if isinstance(node, ScalarNode):
+        if isinstance(node, ScalarNode) and offset is not None:
             within = _raw_offset(self.text[mark.index : node.end_mark.index], node.style, offset)
         return Place(self.file, mark.line + 1, mark.column + 1 + within)
 

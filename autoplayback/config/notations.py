@@ -85,8 +85,19 @@ def _with_colon(text: str) -> str:
 def reference(text: str) -> tuple[str, str]:
     """`module:qualname` of exactly one thing."""
     module, qualname = split_target(text)
+    glob = next((index for index, sign in enumerate(qualname) if sign in "*?["), None)
+    if glob is not None:
+        raise NotationError(f"{qualname!r}: one thing is meant here, without a glob", len(module) + 1 + glob)
     _dotted(qualname, "name", len(module) + 1)
     return module, qualname
+
+
+def moved(text: str) -> None:
+    """A module, or a class or field in one: `old.module`, `old.module:Name`, `old.module:Name.field`."""
+    if ":" in text:
+        reference(text)
+    else:
+        _dotted(text, "module", 0)
 
 
 def target(text: str) -> tuple[str, str]:

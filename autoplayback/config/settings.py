@@ -31,6 +31,7 @@ MetadataPath = Annotated[str, _notation("metadata path")]
 ComparePath = Annotated[str, _notation("compare path")]
 Renamed = Annotated[str, _notation("renamed")]
 Redaction = Annotated[str, _notation("redaction")]
+Moved = Annotated[str, _notation("moved")]
 Condition = Annotated[str, _notation("condition")]
 Filter = Annotated[str, _notation("filter")]
 Moment = Annotated[str, _notation("moment")]
@@ -72,6 +73,8 @@ class Metric(_Settings, frozen=True):
     """Which way is better."""
     tolerance: NotNegative | Share = 0.0
     """An absolute number, or a share of the recorded value written as `0.5%`."""
+    drift: NotNegative | Share | None = None
+    """How far the mean over a whole run may get worse; by default a tenth of `tolerance`."""
 
 
 class Compare(_Settings, frozen=True):
@@ -96,9 +99,9 @@ class Compare(_Settings, frozen=True):
     comparator: Reference | None = None
     """A function `(recorded, replayed, context) -> verdict` that judges instead, as `module:function`."""
     extractor: Reference | None = None
-    """A function `(result) -> value`, as `module:function`: what of a result is compared."""
+    """A function `(side) -> value`, as `module:function`: what is compared in place of the result."""
     data: Reference | None = None
-    """A function `(arguments) -> value`, as `module:function`: what else the comparator is given."""
+    """A function `(recorded side) -> value`, as `module:function`: what the comparator finds as `context.data`."""
     calls: Literal["count", "strict"] = "count"
     """`strict`: another number of calls of an input is a difference; `count`: it is only reported."""
     duration: NotNegative | Allowance | None = None
@@ -262,8 +265,8 @@ class Settings(_Settings, frozen=True):
     """Named selections for `replay --suite NAME`."""
     trust: list[Package] = []
     """Packages whose classes a tape may rebuild; the targets' own by default."""
-    moved: dict[Reference, Reference] = {}
-    """Classes that have moved since: `{old.module:Name: new.module:Name}`."""
+    moved: dict[Moved, Moved] = {}
+    """Modules, classes and fields that have another name since: `{old.module:Name: new.module:Name}`."""
     limits: Limits = Limits()
     """What recording may use."""
     s3: S3 = S3()

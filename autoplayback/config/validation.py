@@ -93,6 +93,7 @@ _NOTATIONS: dict[str, Callable[[str], object]] = {
     "tapes": check_tapes,
     "target": notations.target,
     "reference": notations.reference,
+    "moved": notations.moved,
     "application": notations.application,
     "instance": _instance,
     "package": _package,

@@ -1,0 +1,199 @@
+"""How would each target be intercepted? Asked in a fresh process with the service's own interpreter, so nothing of it runs here."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoplayback.errors import ConfigError, TargetError
+from autoplayback.originals import open
+
+if TYPE_CHECKING:
+    from autoplayback.config.load import Configuration
+    from autoplayback.config.settings import Compare, OperationSettings
+    from autoplayback.interception.target import Declaration
+
+TIMEOUT = 120.0
+"""Seconds for importing the service: one that starts serving on import would else be waited for without end."""
+
+
+def findings(configuration: Configuration, python: str, workdir: Path, timeout: float = TIMEOUT) -> list[dict[str, Any]]:
+    """A finding for each declaration, in the config's order. Raises ConfigError where the process could not say."""
+    environment = {key: value for key, value in os.environ.items() if key != "AUTOPLAYBACK"}
+    environment["AUTOPLAYBACK_CONFIG"] = str(configuration.file)
+    environment["PYTHONPATH"] = os.pathsep.join(
+        os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
+    )
+    reader, writer = os.pipe()
+    with open(reader, encoding="utf-8") as answer:
+        try:
+            process = subprocess.Popen(
+                [python, "-c", f"from autoplayback.bootstrap import check; check({writer})"], cwd=workdir, env=environment,
+                pass_fds=[writer], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, errors="replace",
+            )
+        except OSError as error:
+            what = workdir if error.filename == str(workdir) else python
+            raise ConfigError((None, f"{what}: {error.strerror or error}")) from None
+        finally:
+            os.close(writer)
+        try:
+            said, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said, _ = process.communicate()
+            text = f"importing the service took more than {timeout:g} s; does a module of it start serving on import?"
+            raise ConfigError((None, text + _tail(said))) from None
+        text = answer.read()
+    if not text:
+        raise ConfigError((None, _without_answer(python, process.returncode, said)))
+    return list(json.loads(text)["findings"])
+
+
+def _without_answer(python: str, status: int, said: str) -> str:
+    if "No module named 'autoplayback'" in said:
+        return f"autoplayback is not installed for {python}: install it there too (`{python} -m pip install autoplayback`)"
+    how = f"by signal {-status}" if status < 0 else f"with status {status}"
+    return f"the service's import ended the process {how}{_tail(said)}"
+
+
+def _tail(said: str) -> str:
+    lines = said.strip().splitlines()[-15:]
+    return "".join(f"\n    {line}" for line in lines)
+
+
+def answer(fd: int, declarations: Sequence[Declaration], compares: Sequence[Compare] = ()) -> None:
+    """The fresh process' part: imports what is declared, intercepts it, and writes the findings to `fd`."""
+    sys.path.insert(0, os.getcwd())
+    from autoplayback.interception.install import Interception
+
+    interception = Interception(declarations, _Onlooker())
+    interception.install()
+    faults = {id(declaration): _fault(declaration) for declaration in declarations}
+    # What has no place isn't the user's: clock, randomness and ids, which are always answered.
+    found = [_document(finding, faults[id(finding.declaration)]) for finding in interception.findings() if finding.declaration.place]
+    found += [document for compare in compares for document in _comparators(compare)]
+    with open(fd, "w", encoding="utf-8") as stream:
+        json.dump({"findings": found}, stream)
+    # The service's threads and exit handlers have no part in this; its import may have started some.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+class _Onlooker:
+    """An Interceptor that takes part in nothing."""
+
+    outside = False
+
+    def operation(self, target: Any, receiver: Any, args: Any, kwargs: Any) -> None:
+        return None
+
+    def call(self, target: Any, receiver: Any, args: Any, kwargs: Any) -> None:
+        return None
+
+
+def _fault(declaration: Declaration) -> str | None:
+    """Imports a declaration's module; why its target, or what goes with it, can't be had."""
+    from autoplayback.interception import resolve
+
+    try:
+        located = resolve.find(declaration.target)
+    except TargetError as error:
+        return error.reason
+    except BaseException as error:  # a module may also exit the process: that is its answer
+        return f"importing {declaration.target.partition(':')[0]} failed: {_raised(error)}"
+    if declaration.role.value != "operation" or declaration.settings is None:
+        return None
+    return _instance_fault(declaration.settings, located[0]) or _metadata_fault(declaration.settings, located[0])
+
+
+def _raised(error: BaseException) -> str:
+    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
+    own = [frame for frame in frames if "importlib" not in frame.filename and not frame.filename.startswith(_OURS)]
+    where = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+_OURS = str(Path(__file__).parent.parent)
+
+
+def _instance_fault(settings: OperationSettings, located: Any) -> str | None:
+    """Whether a replay can get at the `self` it needs."""
+    if not located.method or isinstance(located.raw, classmethod):
+        return None
+    if settings.instance == "recorded":
+        return None
+    if settings.instance != "new":
+        return _reference_fault(settings.instance, "instance")
+    try:
+        inspect.signature(located.owner).bind()
+    except TypeError as error:
+        return (f"a replay can't make {located.owner.__qualname__}() without arguments ({error}); "
+                "add `instance: module:factory`, or `instance: recorded`")
+    except ValueError:
+        return None  # no signature to read: only a try would tell
+    return None
+
+
+def _metadata_fault(settings: OperationSettings, located: Any) -> str | None:
+    """Whether each metadata path begins with something that is there."""
+    from autoplayback.config import paths
+    from autoplayback.config.nearest import suggestion
+    from autoplayback.interception import resolve
+
+    parameters, _ = resolve.signature_of(list(resolve.innermost(located.raw))[-1], receives=located.method)
+    kinds = dict(parameters)
+    if not kinds or inspect.Parameter.VAR_KEYWORD in kinds.values() or settings.wsgi or settings.asgi:
+        return None
+    known = [*kinds, "self", "result", "error"]
+    for key, path in settings.metadata.items():
+        root = paths.parse(path).root
+        if root not in known:
+            return f"metadata {key}: there is no parameter {root!r}{suggestion(root, known, what='there are')}"
+    return None
+
+
+def _comparators(compare: Compare) -> list[dict[str, Any]]:
+    """A finding for each plug-in of a comparison that can't be had."""
+    found = []
+    for name in ("comparator", "extractor", "data"):
+        reference = getattr(compare, name)
+        fault = reference and _reference_fault(reference, name)
+        if fault:
+            found.append({"role": "compare", "target": reference, "name": name, "matched": [], "technique": "", "warnings": [],
+                          "error": fault, "place": None})
+    return found
+
+
+def _reference_fault(reference: str, what: str) -> str | None:
+    module, _, qualname = reference.partition(":")
+    try:
+        value: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            value = getattr(value, part)
+    except (ImportError, AttributeError) as error:
+        return f"{what} {reference}: {error}"
+    return None if callable(value) else f"{what} {reference} is a {type(value).__name__}, not something to call"
+
+
+def _document(finding: Any, fault: str | None) -> dict[str, Any]:
+    declaration = finding.declaration
+    error = fault or (str(finding.error) if finding.error else None)
+    if declaration.optional and error:
+        return {**_head(declaration), "matched": [], "technique": "", "warnings": [], "error": None, "absent": error}
+    return {**_head(declaration), "matched": list(finding.matched), "technique": finding.technique,
+            "warnings": list(finding.warnings), "error": error}
+
+
+def _head(declaration: Declaration) -> dict[str, Any]:
+    return {"role": declaration.role.value, "target": declaration.target, "name": declaration.name or declaration.target,
+            "place": str(declaration.place) if declaration.place else None}
+
+
