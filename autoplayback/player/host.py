@@ -97,6 +97,7 @@ class Host:
 
     def serve(self) -> None:
         """Replays what the supervisor sends, until it closes."""
+        self._sandbox.off()
         isolation, reason = self.isolation()
         self._sandbox.seal(reads=not any(calls_through(declaration) for declaration in self._composition.declarations))
         faulthandler.enable()

@@ -129,7 +129,9 @@ class Worker:
             message = self._receive()
         except OSError:
             message = None
-        if message is None or "result" not in message:
+        if message is not None and "fatal" in message:
+            raise WorkerFailed(message["fatal"]["reason"], message["fatal"].get("output", ""))
+        if message is None:
             raise WorkerFailed(f"the worker ended in the middle: {self._last_words() or 'it said nothing'}")
         result = message["result"]
         output = result.get("output", "")
