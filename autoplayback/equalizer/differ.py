@@ -305,11 +305,16 @@ class Differ:
         if len(self.differences) >= self._most:
             self.truncated = True
             return
-        parts: list[Part] = []
-        while link is not None:
-            link, part = link
-            parts.append(part)
-        self.differences.append(RawDifference(tuple(reversed(parts)), recorded, replayed))
+        self.differences.append(RawDifference(unrolled(link), recorded, replayed))
+
+
+def unrolled(link: Link) -> tuple[Part, ...]:
+    """The place a chain stands for, from the root down."""
+    parts: list[Part] = []
+    while link is not None:
+        link, part = link
+        parts.append(part)
+    return tuple(reversed(parts))
 
 
 def _changed_in_place(recorded: list[Any], replayed: list[Any]) -> list[int] | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from autoplayback.config.paths import Part, State, children
 from autoplayback.equalizer import content
+from autoplayback.equalizer.differ import Link, unrolled
 from autoplayback.equalizer.rules import Rule, Rulebook
 from autoplayback.equalizer.sides import Side
 from autoplayback.tape.values import Tagged
@@ -21,26 +22,27 @@ class Unfinished(Exception):
 
 def places(side: Side, book: Rulebook, wanted: Collection[Rule], most: int = _MOST_NODES) -> Iterator[tuple[Rule, tuple[Part, ...], Any]]:
     """Every place some wanted rule means, top down; raises Unfinished after `most` places."""
-    todo: list[tuple[tuple[Part, ...], Any, State[Rule]]] = []
+    todo: list[tuple[Link, Any, State[Rule]]] = []
     for parts, tree in side.roots():
-        state = book.start
+        state, link = book.start, None
         for depth, part in enumerate(parts):
             yield from ((rule, parts[:depth], tree) for rule in state.accepted if rule in wanted and depth)
-            state = state.step(part)
-        todo.append((parts, tree, state))
+            state, link = state.step(part), (link, part)
+        todo.append((link, tree, state))
     todo.reverse()
     while todo:
         most -= 1
         if most < 0:
             raise Unfinished
-        parts, value, state = todo.pop()
-        yield from ((rule, parts, value) for rule in state.accepted if rule in wanted)
+        link, value, state = todo.pop()
+        yield from ((rule, unrolled(link), value) for rule in state.accepted if rule in wanted)
         if state.dead:
             continue
-        tree: Any = value.value if isinstance(value, Tagged) and value.kind in ("str", "bytes") else value
+        tree = value.value if isinstance(value, Tagged) and value.kind in ("str", "bytes") else value
         if isinstance(tree, (str, bytes)):
             tree = content.structure(tree)
-        below = [((*parts, part), child, further) for part, child in children(tree) if not (further := state.step(part)).dead]
+        below: list[tuple[Link, Any, State[Rule]]] = [
+            ((link, part), child, further) for part, child in children(tree) if not (further := state.step(part)).dead]
         todo.extend(reversed(below))
 
 

@@ -1,0 +1,110 @@
+"""Adds up a run: verdicts, rules that did nothing, metrics that drifted; and with them the exit status."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from autoplayback.config.notations import share
+from autoplayback.equalizer.drift import Drift, drifts
+from autoplayback.equalizer.verdict import Reading, Verdict
+from autoplayback.studio.results import Result
+
+EXIT_PASS, EXIT_REGRESSION, EXIT_ERROR, EXIT_NOTHING = 0, 1, 3, 5
+_ENOUGH = 5
+"""Tapes on which a rule must have had the chance to hide something before it is called idle."""
+_HIDING = ("ignore:", "tolerance:", "normalize:", "null_is_missing:", "unordered:")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run as a whole, and the last line of its file."""
+
+    verdicts: Mapping[str, int]
+    exit: int
+    unmatched: tuple[str, ...] = ()
+    """Rules whose path was in no tape of the run."""
+    idle: tuple[str, ...] = ()
+    """Rules that hide a place which never varied: they only weaken the test."""
+    drifts: tuple[Drift, ...] = ()
+    because: tuple[str, ...] = ()
+    """What made the run fail beyond its tapes' own verdicts: a threshold, a drift."""
+    seconds: float | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tapes(self) -> int:
+        """How many tapes were replayed."""
+        return sum(self.verdicts.values())
+
+    def line(self) -> dict[str, Any]:
+        """The summary's line."""
+        optional = {
+            "unmatched_rules": list(self.unmatched), "idle_rules": list(self.idle),
+            "drifts": [asdict(drift) | {"verdict": drift.verdict} for drift in self.drifts],
+            "because": list(self.because), "seconds": self.seconds,
+        }
+        return {"summary": dict(self.verdicts), "exit": self.exit} | {k: v for k, v in optional.items() if v} | dict(self.more)
+
+
+class Tally:
+    """Takes results as they come. `strict`: only `equal` passes; `fail_over`: a suite's thresholds; `by`: the key drifts are split by."""
+
+    def __init__(self, *, strict: bool = False, fail_over: Mapping[str, int | str] | None = None, by: str | None = None) -> None:
+        self.verdicts: Counter[Verdict] = Counter()
+        self._strict, self._fail_over, self._by = strict, dict(fail_over or {}), by
+        self._rules: dict[str, Counter[str]] = {}
+        self._readings: list[tuple[str, Mapping[str, Any], Reading]] = []
+
+    def add(self, result: Result) -> None:
+        """Counts one result."""
+        self.verdicts[result.verdict] += 1
+        for rule, state in result.rules.items():
+            self._rules.setdefault(rule, Counter())[state] += 1
+        self._readings.extend((result.operation, result.metadata, reading) for reading in result.metrics)
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """Rules known to match: `equalizer.compare` needn't look for their places any more."""
+        return frozenset(rule for rule, states in self._rules.items() if states["varied"] or states["matched"] >= _ENOUGH)
+
+    def summary(self, seconds: float | None = None, **more: Any) -> Summary:
+        """The run so far."""
+        found = tuple(drifts(self._readings, self._by))
+        because = [*self._over(), *(drift.described() for drift in found if drift.verdict == "degraded")]
+        return Summary(
+            {verdict.value: self.verdicts[verdict] for verdict in Verdict}, self._exit(because),
+            tuple(sorted(rule for rule, states in self._rules.items() if not states["varied"] and not states["matched"])),
+            tuple(sorted(rule for rule, states in self._rules.items()
+                         if rule.startswith(_HIDING) and not states["varied"] and states["matched"] >= _ENOUGH)),
+            found, tuple(because), seconds, more,
+        )
+
+    def _over(self) -> list[str]:
+        tapes = sum(self.verdicts.values())
+        over = []
+        for verdict, limit in self._fail_over.items():
+            count = self.verdicts[Verdict(verdict)]
+            amount, relative = share(limit) if isinstance(limit, str) else (float(limit), False)
+            if count > (amount * tapes if relative else amount):
+                over.append(f"{count} of {tapes} tapes are {verdict}, more than {limit}")
+        return over
+
+    def _exit(self, because: list[str]) -> int:
+        if not self.verdicts.total():
+            return EXIT_NOTHING
+        regressions = [verdict for verdict, count in self.verdicts.items() if count and not verdict.passes(strict=self._strict)
+                       and verdict.value not in self._fail_over]
+        if because or any(verdict is not Verdict.ERROR for verdict in regressions):
+            return EXIT_REGRESSION
+        return EXIT_ERROR if regressions else EXIT_PASS
+
+
+def summary_of(line: Mapping[str, Any]) -> Summary:
+    """The summary that a file's last line says."""
+    known = {"summary", "exit", "unmatched_rules", "idle_rules", "drifts", "because", "seconds"}
+    found = tuple(Drift(**{k: v for k, v in drift.items() if k in Drift.__slots__}) for drift in line.get("drifts", ()))
+    return Summary(dict(line["summary"]), int(line.get("exit", 0)), tuple(line.get("unmatched_rules", ())), tuple(line.get("idle_rules", ())),
+                   found, tuple(line.get("because", ())), line.get("seconds"), {k: v for k, v in line.items() if k not in known})
