@@ -55,18 +55,13 @@ def _quoted(name: str) -> str:
 
 
 def _operations(applications: list[tuple[str, str]]) -> str:
-    lines, seen = [], set()
+    names = {name for _, name in applications}
+    lines = []
     for kind, name in applications:
         # Django's asgi.py beside its wsgi.py is the same application: it is served through one of them.
-        package = name.partition(":")[0].rpartition(".")[0]
-        twin = name.endswith((".asgi:application", ".wsgi:application")) and package in seen
-        if name.endswith((".asgi:application", ".wsgi:application")):
-            seen.add(package)
+        twin = name.endswith(".asgi:application") and name.replace(".asgi:", ".wsgi:") in names
         lines.append(f"  {'# ' if twin else ''}- {kind}: {name}\n")
-    if not lines:
-        return _NO_OPERATIONS
-    # An active entry first, whichever file came first.
-    return "".join(lines)
+    return "".join(lines) or _NO_OPERATIONS
 
 
 _NO_OPERATIONS = """\

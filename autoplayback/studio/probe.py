@@ -1,4 +1,4 @@
-"""How would each target be intercepted? Asked in a fresh process with the service's own interpreter, so nothing of it runs here."""
+"""How would each target be intercepted? Asked in a fresh process of the service's interpreter: nothing of it runs here."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def answer(fd: int, declarations: Sequence[Declaration], compares: Sequence[Comp
     interception.install()
     faults = {id(declaration): _fault(declaration) for declaration in declarations}
     # What has no place isn't the user's: clock, randomness and ids, which are always answered.
-    found = [_document(finding, faults[id(finding.declaration)]) for finding in interception.findings() if finding.declaration.place]
+    asked = [finding for finding in interception.findings() if finding.declaration.place]
+    found = [_document(finding, faults[id(finding.declaration)]) for finding in asked]
     found += [document for compare in compares for document in _comparators(compare)]
     with open(fd, "w", encoding="utf-8") as stream:
         json.dump({"findings": found}, stream)

@@ -11,7 +11,9 @@ from autoplayback.config import notations
 from autoplayback.config.notations import Condition, NotationError
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("7d", 604800), ("2h", 7200), ("1.5m", 90), ("90s", 90), ("5", 5), ("200ms", 0.2), ("1w", 604800)])
+@pytest.mark.parametrize(("text", "seconds"), [
+    ("7d", 604800), ("2h", 7200), ("1.5m", 90), ("90s", 90), ("5", 5), ("200ms", 0.2), ("1w", 604800),
+])
 def test_spans(text: str, seconds: float) -> None:
     """A length of time, in seconds."""
     assert notations.span(text) == pytest.approx(seconds)
@@ -21,13 +23,15 @@ def test_moments_are_dates_times_or_so_long_ago() -> None:
     """Exact to the microsecond; a time with a zone is that instant wherever one is."""
     now = 1_800_000_000 * 10**9
     assert notations.moment("1h", now) == now - 3600 * 10**9
-    assert notations.moment("2026-11-01T12:00:00.000001+00:00", now) == int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 10**9 + 1000
+    noon = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp())
+    assert notations.moment("2026-11-01T12:00:00.000001+00:00", now) == noon * 10**9 + 1000
     assert notations.moment("2026-11-01", now) < notations.moment("2026-11-02", now)
 
 
 @pytest.mark.parametrize(("function", "text"), [
     (notations.span, "7 days"), (notations.span, ""), (notations.moment, "yesterday"), (notations.moment, "2026-13-01"),
-    (notations.share, "5%%"), (notations.share, "-1"), (notations.condition, ""), (notations.condition, "=x"), (notations.condition, "a >"),
+    (notations.share, "5%%"), (notations.share, "-1"), (notations.condition, ""), (notations.condition, "=x"),
+    (notations.condition, "a >"),
     (notations.filter_condition, "error"),
 ])
 def test_what_is_in_no_notation_is_refused(function: Any, text: str) -> None:

@@ -43,7 +43,9 @@ patterns = st.lists(st.one_of(small, st.sampled_from([ANY, DEEP])), min_size=1, 
 
 
 def written(pattern: list[Any]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part.value if part in (ANY, DEEP) else part}" for part in pattern).lstrip(".")
+    """The text of a pattern."""
+    texts = [f"[{part}]" if isinstance(part, int) else f".{part.value if part in (ANY, DEEP) else part}" for part in pattern]
+    return "".join(texts).lstrip(".")
 
 
 @given(st.lists(patterns, min_size=1, max_size=4), st.lists(st.lists(small, max_size=6).map(tuple), max_size=8))
@@ -77,8 +79,8 @@ def test_what_a_path_means(text: str, place: tuple[str | int, ...], matches: boo
 
 
 @pytest.mark.parametrize(("text", "offset"), [
-    ("", 0), ("a..b", 2), ("a.", 2), (".a", 0), ("a[", 1), ("a[x]", 1), ("a[-1]", 1), ('a."x', 2), ("a b", 1), ("a***", 1), ("a[0]b", 4),
-    ("a['x'", 5),
+    ("", 0), ("a..b", 2), ("a.", 2), (".a", 0), ("a[", 1), ("a[x]", 1), ("a[-1]", 1), ('a."x', 2), ("a b", 1), ("a***", 1),
+    ("a[0]b", 4), ("a['x'", 5),
 ])
 def test_what_is_no_path_says_where(text: str, offset: int) -> None:
     """The column of an error in the YAML comes from this offset."""
@@ -92,7 +94,8 @@ def test_a_dead_state_lets_a_walker_skip_the_subtree() -> None:
     rules = Rules([("result.items[*].price", "price"), ("result.total", "total")])
     assert rules.start.step("error").dead
     below = rules.start.step("result").step("items")
-    assert not below.dead and not below.accepted
+    assert not below.dead
+    assert not below.accepted
     assert below.step(3) is below.step(4), "any index leads to the same state: 20,000 rows cost one"
     assert below.step(3).step("price").accepted == ("price",)
 
@@ -136,7 +139,8 @@ def test_live_objects_by_attribute_and_key() -> None:
     roots = {"order": {"lines": [Hostile()]}, "pair": (1, 2)}
     assert resolve_live(roots, "order.lines[0].name") == (True, "fine")
     assert resolve_live(roots, "pair[1]") == (True, 2)
-    for nothing in ("order.missing", "order.lines[7].name", "order.lines[0].broken", "order.lines[0].absent", "nobody.name", "order.items"):
+    for nothing in ("order.missing", "order.lines[7].name", "order.lines[0].broken", "order.lines[0].absent", "nobody.name",
+                    "order.items"):
         assert resolve_live(roots, nothing) == (False, None), nothing
 
 
