@@ -195,3 +195,10 @@ def read_lines(path: str | Path) -> Iterator[Result | dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else "not UTF-8 text"
         raise ResultsError(f"{path}: {reason}") from None
+
+
+def recorded(results: Iterable[Result], stream: IO[str]) -> Iterator[Result]:
+    """Lets results pass, writing each one's line as it does: what a run has found stays if it is interrupted."""
+    for result in results:
+        write_line(stream, result.line())
+        yield result

@@ -1,0 +1,182 @@
+"""A run on the terminal: one block a cause, what went wrong first on top, the command to look closer at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from autoplayback.equalizer.showing import brief
+from autoplayback.equalizer.verdict import Difference, Verdict
+from autoplayback.originals import monotonic_ns
+from autoplayback.reports.groups import Group, Groups
+from autoplayback.reports.words import clean, seconds
+from autoplayback.studio.results import Result
+from autoplayback.studio.tally import Summary, Tally
+from autoplayback.tape.model import Miss
+
+COLOURS = {
+    Verdict.EQUAL: "green", Verdict.FIXED: "green", Verdict.IMPROVED: "green", Verdict.DIFFERENT: "red", Verdict.DEGRADED: "yellow",
+    Verdict.FAILED: "red", Verdict.DIVERGED: "magenta", Verdict.ERROR: "red",
+}
+_MOST_GROUPS = 30
+_MOST_DIFFERENCES = 6
+_MOST_NAMED = 3
+_VALUE = 100
+
+
+def print_run(results: Iterable[Result], console: Console, tally: Tally, *, total: int | None = None) -> Summary:
+    """Follows a run to its end and prints it; the progress goes to `console` while it is a terminal, and vanishes."""
+    began = monotonic_ns()
+    groups = Groups()
+    with _progress(console, total) as advance:
+        for result in results:
+            tally.add(result)
+            groups.add(result)
+            advance(tally)
+    summary = tally.summary((monotonic_ns() - began) / 1e9)
+    print_groups(groups, console)
+    print_summary(summary, console)
+    return summary
+
+
+def print_groups(groups: Groups, console: Console) -> None:
+    """What isn't equal, a block a cause; what passes (fixed, improved) last."""
+    listed = groups.listed()
+    for group in listed[:_MOST_GROUPS]:
+        for line in _block(group):
+            console.print(line, soft_wrap=True, highlight=False)
+        console.print()
+    if len(listed) > _MOST_GROUPS:
+        rest = sum(group.count for group in listed[_MOST_GROUPS:])
+        console.print(f"… and {len(listed) - _MOST_GROUPS} more causes in {rest} tapes: see --html or --json\n", highlight=False)
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """The run in a line; below it what is worth doing about the rules, and why it failed where no tape says so."""
+    def say(text: Text) -> None:
+        console.print(text, soft_wrap=True, highlight=False)
+
+    for drift in summary.drifts:
+        if drift.described() not in summary.because and (not drift.group or drift.verdict != "equal"):
+            say(Text.assemble((f"{drift.verdict:<9} ", _style(drift.verdict)), clean(drift.described())))
+    for rule in summary.unmatched:
+        say(Text(f"rule      matched nothing in this run: {clean(rule)}", "yellow"))
+    for rule in summary.idle:
+        say(Text(f"rule      hides what never varied in this run, remove it: {clean(rule)}", "yellow"))
+    for reason in summary.because:
+        say(Text(f"failed    {clean(reason)}", "red"))
+    if not summary.tapes:
+        say(Text("no tape matched", "yellow"))
+        return
+    line = Text(f"{summary.tapes} tape{'s' * (summary.tapes != 1)}")
+    if summary.seconds is not None:
+        line.append(f" in {seconds(summary.seconds)}")
+    line.append(": ")
+    counts = [(Verdict(verdict), count) for verdict, count in summary.verdicts.items() if count]
+    for place, (verdict, count) in enumerate(counts):
+        line.append(", " if place else "")
+        line.append(f"{count} {verdict.value}", COLOURS[verdict])
+    say(line)
+
+
+def _style(verdict: str) -> str:
+    return COLOURS[Verdict(verdict)]
+
+
+@contextmanager
+def _progress(console: Console, total: int | None) -> Iterator[Any]:
+    if not console.is_terminal:
+        yield lambda tally: None
+        return
+    columns = (SpinnerColumn(), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+
+        def advance(tally: Tally) -> None:
+            bad = ", ".join(f"[{COLOURS[verdict]}]{count} {verdict.value}[/]" for verdict, count in tally.verdicts.items()
+                            if verdict is not Verdict.EQUAL)
+            bar.update(task, advance=1, description=bad)
+
+        yield advance
+
+
+def _block(group: Group) -> Iterator[Text]:
+    result = group.first
+    times = f"  × {group.count}" if group.count > 1 else ""
+    yield Text.assemble((result.verdict.value, f"bold {COLOURS[result.verdict]}"), "  ", (clean(result.operation), "bold"), times)
+    if result.misses:
+        yield from _miss(result.misses[0], len(result.misses) - 1)
+    elif result.verdict is not Verdict.DIFFERENT:
+        yield from _indented(result.reason, "  ")
+    if result.verdict not in (Verdict.FAILED, Verdict.FIXED, Verdict.ERROR):
+        yield from _differences(result)
+    for name, (before, after) in list(result.counts.items())[:5]:
+        yield Text(f"  {clean(name)} was called {_times(after)}, recorded {_times(before)}", "dim")
+    for note in result.notes:
+        yield Text(f"  {clean(note)}", "dim")
+    yield from _closer(group)
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _indented(text: str, indent: str) -> Iterator[Text]:
+    lines = text.splitlines() or [""]
+    for line in lines[:12]:
+        yield Text(indent + clean(line))
+    if len(lines) > 12:
+        yield Text(f"{indent}… {len(lines) - 12} more lines", "dim")
+
+
+def _miss(miss: Miss, more: int) -> Iterator[Text]:
+    yield Text.assemble(("  first: ", "bold"), clean(miss.reason))
+    if miss.site:
+        yield Text(f"         asked at {clean(miss.site)}", "dim")
+    if miss.nearest:
+        yield Text("         nearest on the tape: " + clean(miss.nearest))
+    if miss.advice:
+        yield Text("         to allow it:", "dim")
+        yield from _indented(miss.advice, "             ")
+    if more:
+        yield Text(f"         and {more} more after it", "dim")
+
+
+def _differences(result: Result) -> Iterator[Text]:
+    if result.misses and result.differences:
+        yield Text("  then, as its consequence perhaps:", "dim")
+    for difference in result.differences[:_MOST_DIFFERENCES]:
+        yield _difference(difference)
+    rest = len(result.differences) - _MOST_DIFFERENCES
+    if rest > 0:
+        yield Text(f"  … {rest}{' or more' if result.truncated else ''} more differences", "dim")
+
+
+def _difference(difference: Difference) -> Text:
+    at = clean(difference.at)
+    if difference.kind == "missing":
+        return Text.assemble(f"  {at}  ", ("is missing", "red"), "  recorded ", (clean(brief(difference.recorded, _VALUE)), "red"))
+    if difference.kind == "extra":
+        return Text.assemble(f"  {at}  ", ("was not there", "green"), "  replayed ", (clean(brief(difference.replayed, _VALUE)), "green"))
+    return Text.assemble(f"  {at}  recorded ", (clean(brief(difference.recorded, _VALUE)), "red"), "  replayed ",
+                         (clean(brief(difference.replayed, _VALUE)), "green"))
+
+
+def _closer(group: Group) -> Iterator[Text]:
+    """Which tapes, and the commands that show more of the first."""
+    result = group.first
+    about = ", ".join(f"{key}={value}" for key, value in list(result.metadata.items())[:4])
+    named = result.tape + (f" ({clean(about)})" if about else "")
+    if group.count > 1:
+        others = group.tapes[1 : 1 + _MOST_NAMED]
+        named += f", {', '.join(others)}"
+        if group.count > 1 + len(others):
+            named += f" and {group.count - 1 - len(others)} more"
+    yield Text.assemble(("  tape  " if group.count == 1 else "  tapes ", "dim"), named)
+    yield Text.assemble(("  look  ", "dim"), f"autoplayback show {result.tape}")
+    yield Text.assemble(("  debug ", "dim"), f"autoplayback replay {result.tape} --debug")
