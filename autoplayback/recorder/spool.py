@@ -198,8 +198,7 @@ class Spool:
 
     def _drain(self, writer: Writer) -> None:
         queue, sealed = self._queue, writer.sealed
-        for _ in range(len(self._dropped)):
-            self._count(self._dropped.popleft(), 1)
+        self._tally()
         while queue:
             batch: list[Draft] = []
             total = 0
@@ -219,6 +218,7 @@ class Spool:
             finally:
                 self._queued -= total
             if request is not None:
+                self._tally()
                 if request.seal:
                     writer.close(self._lost)
                 else:
@@ -226,6 +226,10 @@ class Spool:
                 request.done.release()
         if writer.sealed != sealed and self._shipper is not None:
             self._shipper.notify()
+
+    def _tally(self) -> None:
+        for _ in range(len(self._dropped)):
+            self._count(self._dropped.popleft(), 1)
 
     def _count(self, reason: str, tapes: int) -> None:
         if tapes <= 0:

@@ -27,7 +27,8 @@ SPOOL_FULL = "spool full (limits.spool_mb)"
 TOO_LARGE = "tape too large (limits.tape_mb)"
 NOT_REDACTED = "redaction failed"
 _REASONS = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: DISK_FULL, errno.EACCES: NOT_WRITABLE, errno.EPERM: NOT_WRITABLE,
-            errno.EROFS: NOT_WRITABLE, errno.ENOTDIR: NOT_WRITABLE, errno.ENOENT: REMOVED}
+            errno.EROFS: NOT_WRITABLE, errno.ENOTDIR: NOT_WRITABLE, errno.EEXIST: NOT_WRITABLE,
+            errno.ENOENT: REMOVED}
 
 
 class Writer:
