@@ -18,7 +18,7 @@ from autoplayback.errors import AutoplaybackError, ConfigError, TapeError
 from autoplayback.player import framing
 from autoplayback.player.options import Options
 from autoplayback.tape import payload
-from autoplayback.tape.model import Miss, Tape
+from autoplayback.tape.model import Miss, Summary, Tape
 
 BOOT = """import sys
 if sys.version_info < (3, 11): sys.exit("autoplayback needs Python 3.11 or later, this is %d.%d" % sys.version_info[:2])
@@ -54,6 +54,14 @@ class Played:
     error: str = ""
     output: str = ""
     """The end of what the service printed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A tape that was chosen and can't be loaded; it passes through a run to its report."""
+
+    summary: Summary
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +190,7 @@ class Pool:
         self._lane = lane
         self._jobs = jobs
         self._on_ready = on_ready
-        self._results: queue.Queue[Played | BaseException | None] = queue.Queue(maxsize=jobs * 4)
+        self._results: queue.Queue[Played | Unreadable | BaseException | None] = queue.Queue(maxsize=jobs * 4)
         self._source = threading.Lock()
         self._state = threading.Lock()
         self._workers: set[Worker] = set()
@@ -204,8 +212,8 @@ class Pool:
         for worker in workers:
             worker.stop()
 
-    def run(self, tapes: Iterable[Tape | Played]) -> Iterator[Played]:
-        """Replays each tape, in whatever order they get ready. What comes as Played (an unreadable tape) is passed on.
+    def run(self, tapes: Iterable[Tape | Unreadable]) -> Iterator[Played | Unreadable]:
+        """Replays each tape, in whatever order they get ready; an unreadable one is passed on.
 
         Raises ConfigError where no worker can start by the user's doing.
         """
@@ -224,7 +232,7 @@ class Pool:
             else:
                 yield result
 
-    def _lane_of(self, source: Iterator[Tape | Played]) -> None:
+    def _lane_of(self, source: Iterator[Tape | Unreadable]) -> None:
         workers: dict[str, Worker] = {}
         try:
             while not self._closed:
@@ -232,7 +240,7 @@ class Pool:
                     tape = next(source, None)
                 if tape is None:
                     break
-                self._results.put(tape if isinstance(tape, Played) else self._play(tape, workers))
+                self._results.put(tape if isinstance(tape, Unreadable) else self._play(tape, workers))
         except BaseException as error:
             if not self._closed:
                 self._results.put(error)

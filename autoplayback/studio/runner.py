@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from autoplayback import equalizer
 from autoplayback.config.settings import Compare, OperationSettings, Settings
 from autoplayback.equalizer.rules import merged
 from autoplayback.studio import results
-from autoplayback.studio.executors import Lane, Played, Pool, Ready
+from autoplayback.studio.executors import Lane, Played, Pool, Ready, Unreadable
 from autoplayback.studio.results import Result
 from autoplayback.tape.model import Tape
 
 
 def run(
-    tapes: Iterable[Tape | Played],
+    tapes: Iterable[Tape | Unreadable],
     lane: Lane,
     settings: Settings,
     *,
     jobs: int = 1,
     suite: Compare | None = None,
     on_ready: Callable[[Ready], None] = lambda ready: None,
+    settled: Callable[[], Collection[str]] = frozenset,
 ) -> Iterator[Result]:
-    """Replays and judges. Closing the iterator, or an exception in whoever reads it, ends all workers."""
+    """Replays and judges. Closing the iterator, or an exception in whoever reads it, ends all workers.
+
+    `settled` gives the rules known to match something, for which equal tapes needn't be searched any more.
+    """
     with Pool(lane, jobs, on_ready) as pool:
         for played in pool.run(tapes):
-            yield judged(played, settings, suite)
+            yield judged(played, settings, suite, settled())
 
 
-def judged(played: Played, settings: Settings, suite: Compare | None = None) -> Result:
+def judged(played: Played | Unreadable, settings: Settings, suite: Compare | None = None, settled: Collection[str] = ()) -> Result:
     """The verdict on one played tape."""
+    if isinstance(played, Unreadable):
+        return results.failure(played.summary.tape, played.summary.operation, played.error, recorded=played.summary)
     tape = played.tape
     if played.replay is None:
         reason = f"{played.error}\n{played.output.strip()}" if played.output.strip() else played.error
         return results.failure(tape.id, tape.operation, reason, recorded=tape)
     operation = operation_settings(settings, tape)
     rules = merged(settings.compare, operation.compare if operation is not None else None, suite)
-    judgement = equalizer.compare(tape, played.replay, rules, moved=settings.moved)
+    judgement = equalizer.compare(tape, played.replay, rules, moved=settings.moved, settled=settled)
     return results.of(tape, played.replay, judgement)
 
 

@@ -1,0 +1,252 @@
+"""`replay`: the recorded operations run again on the code as it is now, and are compared."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autoplayback.cli import options
+
+if TYPE_CHECKING:
+    from autoplayback.cassettes.protocol import Cassette
+    from autoplayback.config.load import Configuration
+    from autoplayback.config.settings import Suite
+    from autoplayback.studio.executors import Lane, Ready, Unreadable
+    from autoplayback.studio.results import Result
+    from autoplayback.tape.model import Summary, Tape
+
+USAGE, NO_TAPE, INTERRUPTED = 2, 5, 130
+
+HELP = """Run recorded operations again on the code as it is now, cut off from the world, and compare.
+
+\b
+autoplayback replay                                  every tape
+autoplayback replay 01KB7Z                           one, by an unambiguous beginning of its id
+autoplayback replay --since 1d --where customer=acme --sample 200 --by customer
+autoplayback replay --last-failed                    those that did not pass last time
+autoplayback replay --python ../next/bin/python      on another environment
+autoplayback replay --json results.jsonl --junit junit.xml --html report.html
+autoplayback replay 01KB7Z --debug                   in the foreground: breakpoint() stops
+git bisect run autoplayback replay 01KB7Z
+
+Exit status: 0 all pass, 1 a regression, 2 usage or config, 3 no regression but a tape that couldn't be replayed, 5 no tape matched.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's command."""
+    app.command("replay", help=HELP, short_help="Replay recorded operations and compare.")(replay)
+
+
+def replay(
+    tape: Annotated[list[str] | None, typer.Argument(metavar="[TAPE]...", help="Ids of tapes, or unambiguous beginnings.")] = None,
+    operation: options.Operation = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    where: options.Where = None,
+    sample: options.Sample = None,
+    by: options.By = None,
+    seed: options.Seed = 0,
+    limit: options.Limit = None,
+    suite: Annotated[str | None, typer.Option("--suite", metavar="NAME", help="A selection with rules, from the config.")] = None,
+    last_failed: Annotated[bool, typer.Option("--last-failed", help="Only those that did not pass last time.")] = False,
+    python: options.Python = None,
+    workdir: options.Workdir = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes.  [default: a CPU each]")] = None,
+    isolation: Annotated[str, typer.Option("--isolation", metavar="fork|spawn|auto", help="A fork of one import for each tape, or a fresh "
+                                           "process; auto forks unless the import starts threads.")] = "auto",
+    timeout: Annotated[float, typer.Option("--timeout", metavar="S", min=0, help="Seconds that a tape may take; 0: no bound.")] = 60.0,
+    memory: Annotated[int, typer.Option("--memory", metavar="MB", min=0, help="That a tape's process may use; 0: no bound.")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Only `equal` passes.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="One tape in the foreground; breakpoint() works.")] = False,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Results as JSON Lines; `-` is stdout.")] = None,
+    junit: Annotated[str | None, typer.Option("--junit", metavar="FILE", help="JUnit XML.")] = None,
+    html: Annotated[str | None, typer.Option("--html", metavar="FILE", help="One page for a browser.")] = None,
+    markdown: Annotated[str | None, typer.Option("--markdown", metavar="FILE", help="For a CI job's summary.")] = None,
+    config: options.Config = None,
+    tapes: options.Tapes = None,
+) -> None:
+    """See HELP."""
+    from autoplayback.errors import ConfigError
+    from autoplayback.studio import runner
+    from autoplayback.studio.tally import Tally
+
+    if isolation not in ("fork", "spawn", "auto"):
+        raise ConfigError((None, f"--isolation {isolation}: fork, spawn or auto"))
+    found = options.configuration(config, tapes)
+    chosen_suite = _suite(found, suite)
+    cassette = options.cassette(found)
+    try:
+        filters: dict[str, Any] = {"operations": operation or [], "since": since, "until": until, "where": where or [], "sample": sample,
+                                   "by": by, "seed": seed, "limit": limit}
+        ids = [cassette.resolve(prefix) for prefix in tape or []]
+        if last_failed:
+            ids += [known for known in remembered(found) if known not in ids]
+        chosen = [] if last_failed and not ids else _chosen(cassette, filters, chosen_suite, ids)
+        if not chosen:
+            options.complain("no tape failed last time" if last_failed and not ids else f"no tape matched; {cassette.emptiness()}")
+            raise typer.Exit(NO_TAPE)
+        if debug and len(chosen) != 1:
+            raise ConfigError((None, f"--debug replays one tape in the foreground, and {len(chosen)} match: name one"))
+        folder = os.path.abspath(workdir or found.file.parent)
+        if not os.path.isdir(folder):
+            raise ConfigError((None, f"--workdir {folder}: there is no such folder"))
+        sys.path.insert(0, folder)  # comparators of the config are the service's own code
+        lane = _lane(found, chosen, folder, python, isolation, timeout, memory, debug=debug)
+        count = 1 if debug else min(jobs or len(os.sched_getaffinity(0)), len(chosen))
+        tally = Tally(strict=strict, fail_over=chosen_suite.fail_over if chosen_suite else None, by=by or (chosen_suite.by if chosen_suite else None))
+        results = runner.run(_loaded(cassette, chosen), lane, found.settings, jobs=count,
+                             suite=chosen_suite.compare if chosen_suite else None, on_ready=_tell, settled=lambda: tally.settled)
+        status = _report(results, tally, len(chosen), found, strict=strict, json_file=json_file,
+                         reports={"junit": junit, "html": html, "markdown": markdown})
+    finally:
+        cassette.close()
+    raise typer.Exit(status)
+
+
+def _lane(
+    found: Configuration, chosen: list[Summary], folder: str, python: str | None, isolation: str, timeout: float, memory: int, *, debug: bool
+) -> Lane:
+    from autoplayback.player.options import Options
+    from autoplayback.studio.executors import Lane
+
+    task = Options(str(found.file.resolve()), folder, "", tuple(sorted({summary.operation for summary in chosen})), isolation, timeout,
+                   memory, debug)
+    return Lane(task, python or sys.executable)
+
+
+def _suite(found: Configuration, name: str | None) -> Suite | None:
+    from autoplayback.config.nearest import suggestion
+    from autoplayback.errors import ConfigError
+
+    if name is None:
+        return None
+    suites = found.settings.suites
+    if name not in suites:
+        raise ConfigError((None, f"--suite {name}: the config has no such suite{suggestion(name, list(suites))}"))
+    return suites[name]
+
+
+def _chosen(cassette: Cassette, filters: dict[str, Any], suite: Suite | None, ids: list[str]) -> list[Summary]:
+    """The tapes meant: a suite's selection, narrowed or changed by flags."""
+    from autoplayback.studio import selection
+
+    if suite is not None:
+        listed = suite.operation if isinstance(suite.operation, list) else [suite.operation] if suite.operation else []
+        conditions = suite.where if isinstance(suite.where, list) else [suite.where]
+        filters = {
+            "operations": filters["operations"] or listed, "where": [*conditions, *filters["where"]], "seed": filters["seed"] or suite.seed,
+            **{key: filters[key] if filters[key] is not None else getattr(suite, key) for key in ("since", "until", "sample", "by", "limit")},
+        }
+    return list(cassette.summaries(selection.query(**filters, ids=ids)))
+
+
+def _loaded(cassette: Cassette, chosen: Iterable[Summary]) -> Iterator[Tape | Unreadable]:
+    """Each tape when a worker is ready for it."""
+    from autoplayback.errors import CassetteError, TapeError
+    from autoplayback.studio.executors import Unreadable
+
+    for summary in chosen:
+        try:
+            yield cassette.load(summary.tape)
+        except (TapeError, CassetteError) as error:
+            yield Unreadable(summary, f"the tape can't be read: {error}")
+
+
+def _report(
+    results: Iterator[Result], tally: Any, total: int, found: Configuration, *, strict: bool, json_file: str | None, reports: dict[str, str | None]
+) -> int:
+    """Prints and writes as results come; also of a run that Ctrl-C has cut short. The exit status."""
+    from rich.console import Console
+
+    from autoplayback.reports import terminal
+    from autoplayback.studio.results import write_line
+
+    began = time.monotonic()
+    kept: list[Result] = []
+    wanted = {kind: path for kind, path in reports.items() if path}
+    with contextlib.ExitStack() as files:
+        lines = _opened(json_file, files)
+
+        def seen() -> Iterator[Result]:
+            for result in results:
+                if lines is not None:
+                    write_line(lines, result.line())
+                kept.append(result)
+                yield result
+
+        interrupted = False
+        try:
+            terminal.print_run(seen(), Console(stderr=json_file == "-", highlight=False), tally, total=total)
+        except KeyboardInterrupt:
+            interrupted = True
+            options.complain(f"interrupted: {len(kept)} of {total} tapes were replayed")
+        finally:
+            results.close()  # type: ignore[attr-defined]  # a generator: closing it ends the workers
+        summary = tally.summary(time.monotonic() - began, **({"interrupted": total - len(kept)} if interrupted else {}))
+        if lines is not None:
+            write_line(lines, summary.line())
+    for kind, path in wanted.items():
+        _write(kind, path, kept, summary)
+    remember(found, kept, strict=strict)
+    return INTERRUPTED if interrupted else int(summary.exit)
+
+
+def _write(kind: str, path: str, kept: list[Result], summary: Any) -> None:
+    import importlib
+
+    importlib.import_module(f"autoplayback.reports.{kind}").write(path, kept, summary)
+
+
+def _opened(path: str | None, files: contextlib.ExitStack) -> IO[str] | None:
+    from autoplayback.errors import ConfigError
+
+    if path is None or path == "-":
+        return sys.stdout if path else None
+    try:
+        return files.enter_context(open(path, "w", encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError((None, f"--json {path}: {error.strerror}")) from error
+
+
+def _tell(ready: Ready) -> None:
+    """What a person should know of the replay itself, once a run."""
+    if ready.reason:
+        options.complain(f"each tape gets a fresh process, not a fork: {ready.reason}")
+    for note in ready.notes:
+        options.complain(f"warning: {note}")
+    if "seccomp" not in ready.boundary and "network namespace" not in ready.boundary:
+        options.complain(f"warning: this system offers no boundary below Python; in force: {', '.join(ready.boundary)}")
+
+
+def _memory(found: Configuration) -> Path:
+    return found.file.parent / ".autoplayback" / "last-failed.json"
+
+
+def remembered(found: Configuration) -> list[str]:
+    """The tapes that did not pass when they were last replayed."""
+    try:
+        known = json.loads(_memory(found).read_text(encoding="utf-8"))
+        return [str(tape) for tape in known["tapes"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def remember(found: Configuration, results: list[Result], *, strict: bool) -> None:
+    """Notes which of these did not pass; what is known of others stays. Where it can't be written, it isn't."""
+    replayed = {result.tape for result in results}
+    failed = [result.tape for result in results if not result.verdict.passes(strict=strict)]
+    path = _memory(found)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps({"tapes": [*(known for known in remembered(found) if known not in replayed), *failed]}), encoding="utf-8")
+        partial.replace(path)
