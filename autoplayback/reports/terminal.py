@@ -30,17 +30,21 @@ _VALUE = 100
 
 
 def print_run(results: Iterable[Result], console: Console, tally: Tally, *, total: int | None = None) -> Summary:
-    """Follows a run to its end and prints it; the progress goes to `console` while it is a terminal, and vanishes."""
+    """Follows a run to its end and prints it; progress is drawn while `console` is a terminal, and vanishes.
+
+    Whoever makes the results adds each to `tally` before it comes here. Interrupted, it prints what there is and raises on.
+    """
     began = monotonic_ns()
     groups = Groups()
-    with _progress(console, total) as advance:
-        for result in results:
-            tally.add(result)
-            groups.add(result)
-            advance(tally)
-    summary = tally.summary((monotonic_ns() - began) / 1e9)
-    print_groups(groups, console)
-    print_summary(summary, console)
+    try:
+        with _progress(console, total) as advance:
+            for result in results:
+                groups.add(result)
+                advance(tally)
+    finally:
+        summary = tally.summary((monotonic_ns() - began) / 1e9)
+        print_groups(groups, console)
+        print_summary(summary, console)
     return summary
 
 
