@@ -32,13 +32,14 @@ _VALUE = 100
 def print_run(results: Iterable[Result], console: Console, tally: Tally, *, total: int | None = None) -> Summary:
     """Follows a run to its end and prints it; progress is drawn while `console` is a terminal, and vanishes.
 
-    Whoever makes the results adds each to `tally` before it comes here. Interrupted, it prints what there is and raises on.
+    Each result is added to `tally`. Interrupted, it prints what there is and raises on.
     """
     began = monotonic_ns()
     groups = Groups()
     try:
         with _progress(console, total) as advance:
             for result in results:
+                tally.add(result)
                 groups.add(result)
                 advance(tally)
     finally:
