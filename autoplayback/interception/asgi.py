@@ -228,7 +228,7 @@ def _pieces(body: bytes, sizes: list[int] | None) -> list[bytes]:
         return [body]
     pieces, at = [], 0
     for size in sizes:
-        pieces.append(body[at:at + size])
+        pieces.append(body[at : at + size])
         at += size
     return pieces
 

@@ -51,7 +51,9 @@ def is_wrapped(value: Any) -> bool:
 
 def wrapper(value: Any, module: str, qualname: str, site: Site, always: bool) -> Any:
     """The wrapper around a function or descriptor. Out of operations wrapt calls straight through, unless `always`."""
-    run = FunctionType(fill(TEMPLATES[site.target.shape], site), {"__builtins__": builtins}, site.target.qualname.rpartition(".")[2])
+    run = FunctionType(
+        fill(TEMPLATES[site.target.shape], site), {"__builtins__": builtins}, site.target.qualname.rpartition(".")[2]
+    )
 
     def relayed(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return run(wrapped, instance, *args, **kwargs)

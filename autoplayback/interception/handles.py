@@ -46,18 +46,69 @@ from autoplayback.interception.resolve import shape_of, signature_of
 from autoplayback.interception.target import Role, Shape, Target
 from autoplayback.interception.wrappers import TEMPLATES, Site, fill
 
-_METHODS = (FunctionType, MethodDescriptorType, WrapperDescriptorType, BuiltinFunctionType, ClassMethodDescriptorType, classmethod, staticmethod)
+_METHODS = (
+    FunctionType,
+    MethodDescriptorType,
+    WrapperDescriptorType,
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    classmethod,
+    staticmethod,
+)
 
-_OWN = frozenset({
-    "__class__", "__del__", "__delattr__", "__dict__", "__dir__", "__doc__", "__eq__", "__format__", "__getattr__", "__getattribute__",
-    "__getnewargs__", "__getnewargs_ex__", "__getstate__", "__hash__", "__init__", "__init_subclass__", "__module__", "__ne__", "__new__",
-    "__reduce__", "__reduce_ex__", "__repr__", "__setattr__", "__setstate__", "__sizeof__", "__slots__", "__str__", "__subclasshook__",
-    "__weakref__", "__copy__", "__deepcopy__", "__class_getitem__",
-})
+_OWN = frozenset(
+    {
+        "__class__",
+        "__del__",
+        "__delattr__",
+        "__dict__",
+        "__dir__",
+        "__doc__",
+        "__eq__",
+        "__format__",
+        "__getattr__",
+        "__getattribute__",
+        "__getnewargs__",
+        "__getnewargs_ex__",
+        "__getstate__",
+        "__hash__",
+        "__init__",
+        "__init_subclass__",
+        "__module__",
+        "__ne__",
+        "__new__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__repr__",
+        "__setattr__",
+        "__setstate__",
+        "__sizeof__",
+        "__slots__",
+        "__str__",
+        "__subclasshook__",
+        "__weakref__",
+        "__copy__",
+        "__deepcopy__",
+        "__class_getitem__",
+    }
+)
 """Special names which are the proxy's own business, or have no meaning on an instance."""
 
-_COMMON = ("__enter__", "__exit__", "__iter__", "__next__", "__call__", "__len__", "__getitem__", "__contains__", "__aenter__", "__aexit__",
-           "__aiter__", "__anext__", "__await__")
+_COMMON = (
+    "__enter__",
+    "__exit__",
+    "__iter__",
+    "__next__",
+    "__call__",
+    "__len__",
+    "__getitem__",
+    "__contains__",
+    "__aenter__",
+    "__aexit__",
+    "__aiter__",
+    "__anext__",
+    "__await__",
+)
 """Special methods of a replayed handle whose class isn't known."""
 
 _known: WeakValueDictionary[int, Handle] = WeakValueDictionary()
@@ -71,7 +122,9 @@ class State:
 
     __slots__ = ("arguments", "id", "interceptor", "kind", "maker", "real", "type")
 
-    def __init__(self, maker: Target, interceptor: Interceptor, real: Any, kind: type | None, type_ref: str, arguments: bytes) -> None:
+    def __init__(
+        self, maker: Target, interceptor: Interceptor, real: Any, kind: type | None, type_ref: str, arguments: bytes
+    ) -> None:
         self.maker = maker
         self.interceptor = interceptor
         self.real = real
@@ -176,7 +229,9 @@ def unwrapped(value: Any) -> Any:
     return value if real is _ABSENT else real
 
 
-def recorded(value: Any, target: Target, interceptor: Interceptor, args: tuple[Any, ...], kwargs: dict[str, Any], receiver: Any = None) -> Any:
+def recorded(
+    value: Any, target: Target, interceptor: Interceptor, args: tuple[Any, ...], kwargs: dict[str, Any], receiver: Any = None
+) -> Any:
     """The handle for a live object; data, and what is a handle already, as it is. A fault of ours gives the object itself."""
     try:
         from autoplayback.tape.values import Encoder, isdata
@@ -205,7 +260,9 @@ def recorded(value: Any, target: Target, interceptor: Interceptor, args: tuple[A
         return value
 
 
-def replayed(target: Target, interceptor: Interceptor, id: int | None, type_ref: str, name: str | None = None, arguments: bytes = b"") -> Handle:
+def replayed(
+    target: Target, interceptor: Interceptor, id: int | None, type_ref: str, name: str | None = None, arguments: bytes = b""
+) -> Handle:
     """A stand-in for a recorded handle.
 
     `target` is the target of the answered call, `name` what HandleNote says made it (where that is another of its family).
@@ -220,7 +277,9 @@ def replayed(target: Target, interceptor: Interceptor, id: int | None, type_ref:
     return handle
 
 
-def derived(maker: Target, attribute: str, kind: type | None = None, shape: Shape = Shape.FUNCTION, *, read: bool = False) -> Target:
+def derived(
+    maker: Target, attribute: str, kind: type | None = None, shape: Shape = Shape.FUNCTION, *, read: bool = False
+) -> Target:
     """The target for a use of a handle: one object per maker, attribute and class."""
     cache: dict[Any, Target] = maker.extra.setdefault("derived", {})
     key = (attribute, kind)
@@ -233,8 +292,17 @@ def derived(maker: Target, attribute: str, kind: type | None = None, shape: Shap
         extra = {"root": maker.extra.get("root", maker), "defaults": defaults}
         qualname = f"{kind.__qualname__ if kind else maker.qualname}.{attribute}"
         target = cache[key] = Target(
-            Role.INPUT if read or maker.role is Role.OPERATION else maker.role, f"{maker.name}.{attribute}",
-            kind.__module__ if kind else maker.module, qualname, shape, parameters, True, True, None, maker.settings, extra,
+            Role.INPUT if read or maker.role is Role.OPERATION else maker.role,
+            f"{maker.name}.{attribute}",
+            kind.__module__ if kind else maker.module,
+            qualname,
+            shape,
+            parameters,
+            True,
+            True,
+            None,
+            maker.settings,
+            extra,
         )
     return target
 
@@ -248,11 +316,15 @@ def making(target: Target, interceptor: Interceptor, original: Callable[..., Any
 
     def function(*args: Any, **kwargs: Any) -> Any:
         plain, named = real(args, kwargs)
-        return recorded(original(*plain, **named), target, interceptor, args[skip:], kwargs, args[0] if skip == 1 and args else None)
+        return recorded(
+            original(*plain, **named), target, interceptor, args[skip:], kwargs, args[0] if skip == 1 and args else None
+        )
 
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
         plain, named = real(args, kwargs)
-        return recorded(await original(*plain, **named), target, interceptor, args[skip:], kwargs, args[0] if skip == 1 and args else None)
+        return recorded(
+            await original(*plain, **named), target, interceptor, args[skip:], kwargs, args[0] if skip == 1 and args else None
+        )
 
     def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         plain, named = real(args, kwargs)
@@ -284,7 +356,9 @@ def making(target: Target, interceptor: Interceptor, original: Callable[..., Any
             except BaseException as error:
                 step, argument = stream.athrow, error
 
-    return {Shape.COROUTINE: coroutine, Shape.GENERATOR: generator, Shape.ASYNC_GENERATOR: async_generator}.get(target.shape, function)
+    return {Shape.COROUTINE: coroutine, Shape.GENERATOR: generator, Shape.ASYNC_GENERATOR: async_generator}.get(
+        target.shape, function
+    )
 
 
 def _resolved(type_ref: str) -> type | None:
@@ -309,7 +383,7 @@ def _named(target: Target, name: str) -> Target:
             return derived(target, name)
         target = root
     if name != target.name:
-        for part in name[len(target.name) + 1:].split("."):
+        for part in name[len(target.name) + 1 :].split("."):
             target = derived(target, part)
     return target
 

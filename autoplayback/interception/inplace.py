@@ -10,8 +10,13 @@ import inspect
 from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
+from weakref import WeakSet
 
 from autoplayback.interception.wrappers import Site, fill
+
+
+originals: WeakSet[FunctionType] = WeakSet()
+"""The copies that hold swapped functions' code: where a chain of `__wrapped__` leads to one, it has left the service's code."""
 
 
 def copied(function: FunctionType, code: CodeType) -> FunctionType:
@@ -44,6 +49,7 @@ def swap(function: FunctionType, template: Callable[..., Any], make: Callable[[F
     """
     code = function.__code__
     original = copied(function, code)
+    originals.add(original)
     names = vars(function)
     added = []
     if "__wrapped__" not in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -53,8 +54,29 @@ class Interception:
                 self._failed(declaration, error)
                 continue
             by_module.setdefault(module, []).append(declaration)
+        for declaration in by_module.pop("__main__", ()):
+            self._failed(
+                declaration,
+                TargetError(declaration.target, "name the program's own module: `app:main` is found in `python app.py` too"),
+            )
         for module, declarations in by_module.items():
             self._finder.when_imported(module, functools.partial(self._imported, declarations))
+        self._watch_program(by_module)
+
+    def _watch_program(self, by_module: dict[str, list[Declaration]]) -> None:
+        from autoplayback.interception import script
+
+        if not script.named_by_command(by_module):
+            return
+
+        def names(module: str) -> set[str]:
+            return _Names(resolve.split(declaration.target)[1].partition(".")[0] for declaration in by_module[module])
+
+        def defined(module: str, main: ModuleType) -> None:
+            there = [d for d in by_module[module] if _defined(d, main)]
+            self._imported(there, main)
+
+        script.watch(by_module, names, defined)
 
     def uninstall(self) -> None:
         """Puts everything back as it was, last first."""
@@ -83,15 +105,31 @@ class Interception:
         finding = self._findings[id(declaration)]
         reason = error.reason if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
         finding.error = reason
-        report(f"{declaration.place or ''}{': ' if declaration.place else ''}target {declaration.target!r} is not intercepted", _Reason(reason))
+        report(
+            f"{declaration.place or ''}{': ' if declaration.place else ''}target {declaration.target!r} is not intercepted",
+            _Reason(reason),
+        )
 
     def _attach(self, declaration: Declaration, located: Located, finding: Finding) -> None:
         held = techniques.hold(declaration, located, self.interceptor)
-        finding.matched.append(located.text)
+        if located.text not in finding.matched:
+            finding.matched.append(located.text)
         finding.technique = held.technique
         finding.warnings.extend(warning for warning in held.warnings if warning not in finding.warnings)
         self.targets.extend(held.targets)
         self._undo.append(held.undo)
+
+
+def _defined(declaration: Declaration, main: ModuleType) -> bool:
+    first = resolve.split(declaration.target)[1].partition(".")[0]
+    return any(fnmatch.fnmatchcase(name, first) for name in vars(main))
+
+
+class _Names(set[str]):
+    """Names to look for, globs among them."""
+
+    def __contains__(self, name: object) -> bool:
+        return any(fnmatch.fnmatchcase(str(name), pattern) for pattern in self)
 
 
 class _Reason(Exception):

@@ -14,6 +14,7 @@ from typing import Any
 
 from autoplayback.config.nearest import suggestion
 from autoplayback.errors import TargetError
+from autoplayback.interception import inplace
 from autoplayback.interception.target import Shape
 
 _MISSING = object()
@@ -86,10 +87,17 @@ def within(module: ModuleType, target: str, qualname: str) -> list[Located]:
         owner = value
     where = target.partition(":")[0]
     if any(mark in last for mark in "*?["):
-        found = [located for name in sorted(_names(owner)) if fnmatch.fnmatchcase(name, last)
-                 and (located := _located(where, [*path, name], owner, name)) is not None and _matches(located, last)]
+        found = [
+            located
+            for name in sorted(_names(owner))
+            if fnmatch.fnmatchcase(name, last)
+            and (located := _located(where, [*path, name], owner, name)) is not None
+            and _matches(located, last)
+        ]
         if not found:
-            raise TargetError(target, f"nothing in {_called(owner)} matches {last!r}{suggestion(last.strip('*?'), sorted(_names(owner)))}")
+            raise TargetError(
+                target, f"nothing in {_called(owner)} matches {last!r}{suggestion(last.strip('*?'), sorted(_names(owner)))}"
+            )
         return found
     one = _located(where, [*path, last], owner, last)
     if one is None:
@@ -124,7 +132,7 @@ def _matches(located: Located, pattern: str) -> bool:
     if isinstance(located.owner, ModuleType):
         if isinstance(raw, (type, ModuleType)) or not callable(raw):
             return False
-        return getattr(raw, "__module__", None) in (located.owner.__name__, None)
+        return getattr(raw, "__module__", None) in (located.owner.__name__, located.module, None)
     return isinstance(raw, (staticmethod, classmethod, property, functools.cached_property)) or (
         callable(raw) and not isinstance(raw, type)
     )
@@ -156,17 +164,17 @@ def _beside(name: str) -> str:
 def innermost(value: Any) -> Iterator[Any]:
     """A callable and what its decorators wrap, outermost first, down a chain of `__wrapped__`, `__func__` and task `run`s.
 
-    The chain ends at a cache: within one, only the calls that miss it would be seen, and a replay with a cold cache would ask
-    for what isn't on the tape.
+    The chain ends at a cache (within one, only the calls that miss it would be seen, and a replay with a cold cache would ask
+    for what isn't on the tape) and at a singledispatch function, which wraps only one of its implementations.
     """
     seen: set[int] = set()
     while value is not None and id(value) not in seen:
         seen.add(id(value))
         yield value
-        if isinstance(value, functools._lru_cache_wrapper):
+        if isinstance(value, functools._lru_cache_wrapper) or (hasattr(value, "dispatch") and hasattr(value, "registry")):
             return
         inner = _inner(value)
-        if inner is None:
+        if inner is None or (isinstance(inner, FunctionType) and inner in inplace.originals):
             return
         value = inner
 
@@ -190,7 +198,9 @@ def shape_of(value: Any) -> Shape:
         (inspect.iscoroutinefunction, Shape.COROUTINE),
         (inspect.isgeneratorfunction, Shape.GENERATOR),
     ):
-        if kind(value) or (not isinstance(value, (FunctionType, type)) and callable(value) and kind(getattr(type(value), "__call__", None))):
+        if kind(value) or (
+            not isinstance(value, (FunctionType, type)) and callable(value) and kind(getattr(type(value), "__call__", None))
+        ):
             return shape
     return Shape.FUNCTION
 
@@ -201,8 +211,10 @@ def signature_of(value: Any, *, receives: bool) -> tuple[tuple[tuple[str, int], 
         parameters = list(inspect.signature(value).parameters.values())
     except (TypeError, ValueError):
         return (), {}
-    if receives and parameters and parameters[0].kind in (
-        inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if (
+        receives
+        and parameters
+        and parameters[0].kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     ):
         parameters = parameters[1:]
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty and type(p.default) in _PLAIN}

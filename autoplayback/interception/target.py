@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.errors import Place
+from autoplayback.tape.model import TargetNote
 
 if TYPE_CHECKING:
     from autoplayback.interception.protocol import ResultCodec
@@ -72,3 +73,9 @@ class Target:
     settings: Any = None
     """The config.settings entry it came from (OperationSettings, InputSettings or OutputSettings)."""
     extra: dict[str, Any] = field(default_factory=dict)
+    note: TargetNote = field(init=False)
+    """What tapes remember of it."""
+
+    def __post_init__(self) -> None:
+        note = TargetNote(self.name, self.role.value, self.module, self.qualname, self.parameters)
+        object.__setattr__(self, "note", note)

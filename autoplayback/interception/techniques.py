@@ -63,7 +63,11 @@ class _Holder:
 
     def _chain(self, value: Any, prefix: str = "") -> Held:
         """Holds a function, or the one that its decorators wrap, in place where it is Python's own."""
-        chain = [link for link in resolve.innermost(value) if not isinstance(link, (staticmethod, classmethod)) and not inspect.ismethod(link)]
+        chain = [
+            link
+            for link in resolve.innermost(value)
+            if not isinstance(link, (staticmethod, classmethod)) and not inspect.ismethod(link)
+        ]
         outside = chain[0] if chain else value
         inside = next((link for link in reversed(chain) if self._belongs(link, outside)), outside)
         chosen = outside if self.declaration.wrap == "outside" else inside
@@ -89,11 +93,13 @@ class _Holder:
         module = link.__globals__.get("__name__", "")
         mine = self.located.module
         home = getattr(self.located.holder, "__module__", None) if isinstance(self.located.holder, type) else mine
-        if link is outside or module in (mine, home):
+        if link is outside or module in (mine, home, "__main__"):
             return True
         return bool(module.partition(".")[0] == mine.partition(".")[0] and link.__name__ == self.located.name)
 
-    def _in_place(self, function: FunctionType, prefix: str = "", *, only: Callable[[Any], bool] | None = None, where: str = "") -> Held:
+    def _in_place(
+        self, function: FunctionType, prefix: str = "", *, only: Callable[[Any], bool] | None = None, where: str = ""
+    ) -> Held:
         receives = self.located.method or only is not None
         if only is None and self.located.inherited and receives:
             only = _of_class(self.located.owner, classwise=isinstance(self.located.raw, classmethod))
@@ -132,7 +138,9 @@ class _Holder:
 
         for subclass in overrides.of(owner, name):
             override(subclass)
-            held.warnings.append(f"its override {subclass.__module__}:{subclass.__qualname__}.{name} is intercepted as the same input")
+            held.warnings.append(
+                f"its override {subclass.__module__}:{subclass.__qualname__}.{name} is intercepted as the same input"
+            )
         undos.append(overrides.watch(owner, name, override))
         held.undo = lambda: [undo() for undo in reversed(undos)] and None
 
@@ -178,7 +186,9 @@ class _Holder:
 
     def _class(self, value: type) -> Held:
         if value.__flags__ & _IMMUTABLE:
-            raise self._refused("is a C type, which can't be changed: intercept the function that makes it, with `returns: handle`")
+            raise self._refused(
+                "is a C type, which can't be changed: intercept the function that makes it, with `returns: handle`"
+            )
         if self.declaration.handle:
             return self._maker(value)
         for base in value.__mro__:
@@ -217,7 +227,9 @@ class _Holder:
                 value.__new__ = own
             else:
                 # `del` would leave a slot that refuses arguments: CPython restores object's only by assignment.
-                value.__new__ = staticmethod(lambda cls, *args, **kwargs: new(cls) if new is object.__new__ else new(cls, *args, **kwargs))  # type: ignore[assignment]
+                value.__new__ = staticmethod(
+                    lambda cls, *args, **kwargs: new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
+                )  # type: ignore[assignment]
 
         return Held("its __new__, which gives handles", [target], undo)
 
@@ -267,8 +279,19 @@ class _Holder:
         codec = self.declaration.codec
         parameters, defaults = (codec.parameters, {}) if codec is not None else resolve.signature_of(value, receives=receives)
         extra: dict[str, Any] = {"declaration": self.declaration, "defaults": defaults}
-        return Target(self.declaration.role, self.name, self.located.module, self.located.qualname, shape, parameters, receives,
-                      self.declaration.handle, codec, self.declaration.settings, extra)
+        return Target(
+            self.declaration.role,
+            self.name,
+            self.located.module,
+            self.located.qualname,
+            shape,
+            parameters,
+            receives,
+            self.declaration.handle,
+            codec,
+            self.declaration.settings,
+            extra,
+        )
 
     def _always(self, target: Target) -> bool:
         return target.handle or self.declaration.role.value == "operation" or getattr(self.interceptor, "outside", False)
@@ -310,5 +333,3 @@ def _of_class(owner: type, *, classwise: bool) -> Callable[[Any], bool]:
 
 def _is_wrapt(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "wrapt"
-
-

@@ -41,13 +41,21 @@ def install(finder: Finder) -> Callable[[], None]:
         ("threading", _threading),
         ("concurrent.futures.thread", _executor),
         ("multiprocessing.pool", _pool),
+        ("gevent.threadpool", _native_pool),
         ("gevent.greenlet", _greenlet),
     ):
         finder.when_imported(module, functools.partial(patch, undos))
-    return lambda: [undo() for undo in reversed(undos)] and None
+
+    def undo() -> None:
+        while undos:
+            undos.pop()()
+
+    return undo
 
 
-def _replace(undos: list[Callable[[], None]], owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def _replace(
+    undos: list[Callable[[], None]], owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
     original = owner.__dict__[name]
     if getattr(original, "__autoplayback_hands_over__", False):
         return
@@ -108,25 +116,29 @@ def _pool(undos: list[Callable[[], None]], module: ModuleType) -> None:
             _replace(undos, module.Pool, name, make)
 
 
+def _native_pool(undos: list[Callable[[], None]], module: ModuleType) -> None:
+    """gevent's pool of native threads."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def spawn(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+            scope = handed()
+            return original(self, func if scope is None else within(scope, func), *args, **kwargs)
+
+        return spawn
+
+    _replace(undos, module.ThreadPool, "spawn", make)
+
+
 def _greenlet(undos: list[Callable[[], None]], module: ModuleType) -> None:
-    """gevent: a greenlet begins with an empty context, which can be given to it before it starts."""
+    """gevent: a greenlet begins with an empty context, which can be given to it as it is spawned."""
     from contextvars import Context
 
     def give(greenlet: Any) -> None:
         scope = handed()
-        if scope is not None and not greenlet and greenlet.gr_context is None:
+        if scope is not None and greenlet.gr_context is None:
             context = Context()
             context.run(current.set, scope)
             greenlet.gr_context = context
 
-    original_init = module.Greenlet.__init__
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original_init(self, *args, **kwargs)
-        give(self)
-
-    try:
-        module.Greenlet.__init__ = __init__
-    except TypeError:  # an extension type: see `_spawn`
-        return
-    undos.append(lambda: setattr(module.Greenlet, "__init__", original_init))
+    module.Greenlet.add_spawn_callback(give)
+    undos.append(lambda: module.Greenlet.remove_spawn_callback(give))

@@ -88,8 +88,17 @@ class _Apps:
         self.interceptor = interceptor
         shape = declaration.shape
         assert shape is not None
-        self.target = Target(declaration.role, name, located.module, located.qualname, shape, (("request", 1),), False,
-                             settings=declaration.settings, extra={"declaration": declaration, "defaults": {}})
+        self.target = Target(
+            declaration.role,
+            name,
+            located.module,
+            located.qualname,
+            shape,
+            (("request", 1),),
+            False,
+            settings=declaration.settings,
+            extra={"declaration": declaration, "defaults": {}},
+        )
         self.template = _application if shape is Shape.WSGI else _async_application
 
     def hold(self, app: Any) -> Held:
@@ -100,7 +109,9 @@ class _Apps:
             return Held("in place", [self.target], undo)
         call = getattr(type(app), "__call__", None)
         if not callable(app) or isinstance(app, type) and not hasattr(app, "__iter__"):
-            raise TargetError(self.declaration.target, f"is a {type(app).__qualname__}, not an application", self.declaration.place)
+            raise TargetError(
+                self.declaration.target, f"is a {type(app).__qualname__}, not an application", self.declaration.place
+            )
         if isinstance(call, FunctionType) and not isinstance(app, type):
             return self._instance(app, call)
         return self._attribute(app)
@@ -159,7 +170,9 @@ class _Apps:
                 return app
 
         if not isinstance(factory, FunctionType):
-            raise TargetError(self.declaration.target, "is not a function of Python's that makes an application", self.declaration.place)
+            raise TargetError(
+                self.declaration.target, "is not a function of Python's that makes an application", self.declaration.place
+            )
         undo_factory = inplace.swap(factory, _factory, lambda original: _FactorySite(self.target, original, made))
 
         def undo() -> None:

@@ -46,11 +46,34 @@ def leave(token: Token[Scope | None]) -> None:
 class Site:
     """One wrapped function: its target, its original and whom to tell. Slots, because templates read these on every call."""
 
-    __slots__ = ("async_stop", "base", "close", "enter", "get", "leave", "opened", "original", "replay", "set", "skip", "stop", "stream", "target",
-                 "__weakref__")
+    __slots__ = (
+        "async_stop",
+        "base",
+        "close",
+        "enter",
+        "get",
+        "leave",
+        "opened",
+        "original",
+        "replay",
+        "set",
+        "skip",
+        "stop",
+        "stream",
+        "target",
+        "__weakref__",
+    )
 
-    def __init__(self, target: Target, original: Callable[..., Any], interceptor: Interceptor | None, *, skip: int = 0,
-                 only: Callable[[Any], bool] | None = None, always: bool = False) -> None:
+    def __init__(
+        self,
+        target: Target,
+        original: Callable[..., Any],
+        interceptor: Interceptor | None,
+        *,
+        skip: int = 0,
+        only: Callable[[Any], bool] | None = None,
+        always: bool = False,
+    ) -> None:
         self.target = target
         self.original = original
         self.skip = skip
@@ -281,4 +304,3 @@ def fill(template: Callable[..., Any], site: Any, like: CodeType | None = None) 
     if like is None:
         return code
     return code.replace(co_name=like.co_name, co_qualname=like.co_qualname, co_freevars=like.co_freevars)
-

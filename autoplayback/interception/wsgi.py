@@ -24,8 +24,21 @@ BODY_LIMIT = 256 << 20
 """Bytes of one request's or response's body that are kept: a longer one costs its tape, not the service's memory."""
 
 _FLAGS = {"wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
-_KNOWN = frozenset({"REQUEST_METHOD", "PATH_INFO", "SCRIPT_NAME", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "REMOTE_ADDR", "REMOTE_PORT",
-                    "SERVER_PROTOCOL", "CONTENT_TYPE", "CONTENT_LENGTH"})
+_KNOWN = frozenset(
+    {
+        "REQUEST_METHOD",
+        "PATH_INFO",
+        "SCRIPT_NAME",
+        "QUERY_STRING",
+        "SERVER_NAME",
+        "SERVER_PORT",
+        "REMOTE_ADDR",
+        "REMOTE_PORT",
+        "SERVER_PROTOCOL",
+        "CONTENT_TYPE",
+        "CONTENT_LENGTH",
+    }
+)
 
 
 class Body:
@@ -97,7 +110,9 @@ def run(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 class Exchange:
     """One request and its response as they pass."""
 
-    def __init__(self, environ: dict[str, Any], request: dict[str, Any], start_response: Callable[..., Any], passage: Passage) -> None:
+    def __init__(
+        self, environ: dict[str, Any], request: dict[str, Any], start_response: Callable[..., Any], passage: Passage
+    ) -> None:
         self.passage = passage
         self.status = ""
         self.headers: list[tuple[str, str]] = []
@@ -325,7 +340,9 @@ def environ_of(request: dict[str, Any]) -> dict[str, Any]:
     environ: dict[str, Any] = dict(request.get("environ", {}))
     for name, value in request["headers"].items():
         key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value if isinstance(value, str) else ",".join(value)
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = (
+            value if isinstance(value, str) else ",".join(value)
+        )
     server, client = request["server"], request["client"]
     environ |= {
         "REQUEST_METHOD": request["method"],
