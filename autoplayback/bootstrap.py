@@ -53,7 +53,7 @@ def record() -> Interception:
 
     configuration = load()
     settings = configuration.settings
-    sink = spool.for_url(settings, finish=Redactor(settings.redact).redact)
+    sink = spool.for_url(settings, finish=Redactor(settings.redact).finish)
     environment = Environment(settings.service, settings.environment)
     recorder = Recorder(sink, Sampler(settings.sampling), environment, tape_limit=settings.limits.tape_mb << 20)
     interception = Interception(declarations(settings, configuration.place), recorder)

@@ -53,7 +53,11 @@ class _Noting:
         self.scope = scope
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._note.arguments = self._session.draft.encoder.arguments(args, kwargs)
+        encoded = self._session.draft.encoder.arguments(args, kwargs)
+        if isinstance(self._note, CallDraft):
+            self._note.asked = encoded
+        else:
+            self._note.arguments = encoded
 
     def returned(self, value: Any) -> Any:
         self._end(End.RETURNED, value)

@@ -5,43 +5,52 @@ from __future__ import annotations
 from typing import Any
 
 from autoplayback.interception.context import Muted, Scope
+from autoplayback.interception.target import Target
 from autoplayback.originals import perf_counter_ns
 from autoplayback.recorder.metadata import Extractor
-from autoplayback.recorder.scope import RecorderScope
+from autoplayback.recorder.scope import TOO_LARGE, RecorderScope
 from autoplayback.tape.draft import CallDraft
 from autoplayback.tape.model import End
 
 
-class CallPassage:
-    """One call on its way through. A fault of ours costs the tape; the value always reaches the caller."""
+class CallPassage(CallDraft):
+    """One call on its way through, and what the tape keeps of it: one object, since there is one for every call.
 
-    __slots__ = ("_draft", "_scope", "scope")
+    A fault of ours costs the tape; the value always reaches the caller.
+    """
+
+    __slots__ = ("_scope", "scope")
 
     answer = None
 
-    def __init__(self, scope: RecorderScope, draft: CallDraft) -> None:
-        self.scope: Scope = scope.muted
+    def __init__(self, scope: RecorderScope, target: Target, receiver: int | None, asked: bytes) -> None:
+        draft = scope.draft
+        super().__init__(draft.next_seq(), target, receiver, asked, perf_counter_ns() - draft.clock)
         self._scope = scope
-        self._draft = draft
+        self.scope: Scope = scope.muted
+        draft.calls.append(self)
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         scope = self._scope
         try:
-            self._draft.arguments = scope.draft.encoder.arguments(args, kwargs)
+            self.asked = scope.draft.encoder.arguments(args, kwargs)
         except Exception as error:
             scope.lose(error)
 
     def returned(self, value: Any) -> Any:
-        scope, draft = self._scope, self._draft
+        scope = self._scope
         if scope.closed:
             return value
         try:
-            draft.duration = perf_counter_ns() - scope.draft.clock - draft.started
-            if getattr(type(value), "__autoplayback_handle__", False):
-                scope.handle_id(value, made_by=draft.seq)
-            draft.value = encoded = scope.draft.encoder.encode(value)
-            draft.end = End.RETURNED
-            scope.grew(len(encoded))
+            draft = scope.draft
+            self.duration = perf_counter_ns() - draft.clock - self.started
+            if self.target.handle and getattr(type(value), "__autoplayback_handle__", False):
+                scope.handle_id(value, made_by=self.seq)
+            self.value = encoded = draft.encoder.encode(value)
+            self.end = End.RETURNED
+            draft.size = size = draft.size + len(encoded)
+            if size > scope.limit:
+                scope.lose(TOO_LARGE)
         except Exception as error:
             scope.lose(error)
         return value
@@ -50,22 +59,22 @@ class CallPassage:
         self._end(End.RAISED, error)
 
     def yielded(self, item: Any) -> Any:
-        scope, draft = self._scope, self._draft
+        scope = self._scope
         if scope.closed or scope.lost is not None:
             return item
         try:
             encoded = scope.draft.encoder.encode(item)
-            if draft.items is None:
-                draft.items = []
-            draft.items.append(encoded)
+            if self.items is None:
+                self.items = []
+            self.items.append(encoded)
             scope.grew(len(encoded))
         except Exception as error:
             scope.lose(error)
         return item
 
     def ended(self, value: Any = None, error: BaseException | None = None, *, closed: bool = False) -> None:
-        if self._draft.items is None:
-            self._draft.items = []
+        if self.items is None:
+            self.items = []
         if closed:
             self._end(End.CLOSED, value)
         elif error is not None:
@@ -74,14 +83,14 @@ class CallPassage:
             self._end(End.RETURNED, value)
 
     def _end(self, end: End, value: Any) -> None:
-        scope, draft = self._scope, self._draft
+        scope = self._scope
         if scope.closed:
             return
         try:
-            draft.duration = perf_counter_ns() - scope.draft.clock - draft.started
-            draft.value = scope.draft.encoder.encode(value)
-            draft.end = end
-            scope.grew(len(draft.value))
+            self.duration = perf_counter_ns() - scope.draft.clock - self.started
+            self.value = scope.draft.encoder.encode(value)
+            self.end = end
+            scope.grew(len(self.value))
         except Exception as error:
             scope.lose(error)
 

@@ -64,9 +64,9 @@ class Recorder:
             handle = None if receiver is None else scope.handle_id(receiver)
             if target.codec is not None:
                 args, kwargs = target.codec.asked(receiver, args, kwargs)
-            arguments = draft.encoder.arguments(args, kwargs)
-            scope.grew(len(arguments))
-            return CallPassage(scope, draft.call(target, handle, arguments))
+            asked = draft.encoder.arguments(args, kwargs)
+            draft.size += len(asked)  # held against the limit with the result, which is usually larger
+            return CallPassage(scope, target, handle, asked)
         except Exception as error:
             scope.lose(error)
             return None

@@ -17,6 +17,7 @@ from autoplayback.config.paths import Kind, Path, Rules, Segment, parse
 from autoplayback.recorder.rewriting import Held, Marks, Rewriter, packed, sized, unpacked
 from autoplayback.recorder.secrets import Sieve, Tokens, letters, names_secret
 from autoplayback.tape.model import Call, HandleNote, Outcome, Tape
+from autoplayback.tape.payload import load
 from autoplayback.tape.wire import Code
 
 KEY_VARIABLE: Final = "AUTOPLAYBACK_REDACTION_KEY"
@@ -44,6 +45,14 @@ class Redactor:
         self._always = not all(words)  # a path without a name in it, such as `result[0]`, can't be looked for
         self._tokens = Tokens(os.environ.get(KEY_VARIABLE, "") if key is None else key)
         self._named = lru_cache(maxsize=4096)(self._names_match)
+
+    def finish(self, rendered: bytes) -> Tape | None:
+        """A payload's tape without its secrets; None where it can have none, which one look over its bytes nearly always says."""
+        if not self._suspect(rendered):
+            return None
+        tape = load(rendered)
+        made = self.redact(tape)
+        return None if made is tape else made
 
     def redact(self, tape: Tape) -> Tape:
         """The tape without its secrets; the same object where it has none."""

@@ -17,6 +17,9 @@ from autoplayback.tape.model import HandleNote, Scalar
 from autoplayback.tape.values import Encoder
 
 
+TOO_LARGE = "tape too large"
+
+
 class Sink(Protocol):
     """Where finished drafts go: the spool."""
 
@@ -53,7 +56,7 @@ class Keeper(Protocol):
 class RecorderScope(Scope):
     """One operation being recorded."""
 
-    __slots__ = ("_handles", "_next_handle", "chosen", "draft", "kept", "lost", "muted", "recorder")
+    __slots__ = ("_handles", "_next_handle", "chosen", "draft", "kept", "limit", "lost", "muted", "recorder")
 
     def __init__(
         self, recorder: Keeper, target: Target, metadata: Mapping[str, Scalar], environment: Mapping[str, Any], *, chosen: bool
@@ -61,6 +64,7 @@ class RecorderScope(Scope):
         super().__init__(int.from_bytes(random_bytes(8), "big") >> 1)
         self.recorder = recorder
         self.muted = Muted(self)
+        self.limit = recorder.tape_limit
         self.chosen = chosen
         self.kept: bool | None = None
         self.lost: str | None = None
@@ -95,8 +99,8 @@ class RecorderScope(Scope):
     def grew(self, size: int) -> None:
         """Counts encoded bytes; a tape over its bound is dropped whole, and its memory freed at once."""
         self.draft.size += size
-        if self.draft.size > self.recorder.tape_limit:
-            self.lose("tape too large")
+        if self.draft.size > self.limit:
+            self.lose(TOO_LARGE)
 
     def lose(self, error: BaseException | str) -> None:
         """Gives this tape up, once; the operation goes on unrecorded."""

@@ -41,9 +41,9 @@ MEMORY_FULL = "memory full (limits.queue_mb)"
 class Spool:
     """Takes the drafts of one process and, forked, of each of its children. Never raises, never blocks."""
 
-    def __init__(self, settings: Settings, folder: Path, *, finish: Callable[[Tape], Tape] | None = None,
+    def __init__(self, settings: Settings, folder: Path, *, finish: Callable[[bytes], Tape | None] | None = None,
                  seal_seconds: float = 300.0, shipper: Any = None) -> None:
-        """`finish` is applied to each tape before it leaves the process (redaction); `shipper` hears of sealed segments.
+        """`finish` sees each payload before it leaves the process and may give another tape in its place (redaction); `shipper` hears of sealed segments.
 
         Nothing is opened or started yet.
         """
@@ -268,7 +268,7 @@ class _Request:
         self.done.acquire()
 
 
-def for_url(settings: Settings, finish: Callable[[Tape], Tape] | None = None) -> Spool:
+def for_url(settings: Settings, finish: Callable[[bytes], Tape | None] | None = None) -> Spool:
     """The spool for `settings.tapes`: the folder itself, or for a bucket a folder of this machine that is shipped from."""
     from autoplayback.errors import CassetteError
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from autoplayback.cassettes.losses import LossFile
 from autoplayback.cassettes.openfile import OPEN, SEALED, OpenSegment, make_folder
-from autoplayback.cassettes.packing import pack
+from autoplayback.cassettes.packing import pack, pack_draft
 from autoplayback.config.settings import Settings
 from autoplayback.originals import monotonic_ns
+from autoplayback.tape import payload
 from autoplayback.tape.draft import Draft
 from autoplayback.tape.model import Tape
 from autoplayback.tape.segment import Entry, EntryWriter
@@ -37,7 +38,7 @@ class Writer:
     Nothing here raises for what a disk or a value can do: the tapes concerned are counted as lost, whole, through `lose`.
     """
 
-    def __init__(self, settings: Settings, folder: Path, finish: Callable[[Tape], Tape] | None, lose: Callable[[str, int], None],
+    def __init__(self, settings: Settings, folder: Path, finish: Callable[[bytes], Tape | None] | None, lose: Callable[[str, int], None],
                  seal_seconds: float) -> None:
         self.folder = folder
         self.sealed = 0
@@ -128,12 +129,11 @@ class Writer:
     def _entry(self, draft: Draft) -> Entry | None:
         stage = "rendering failed"
         try:
-            tape = draft.tape()
-            if self._finish is not None:
-                stage = NOT_REDACTED
-                tape = self._finish(tape)
-                stage = "rendering failed"
-            entry = pack(tape, self._entries)
+            rendered = payload.drafted(draft)
+            stage = NOT_REDACTED
+            changed = self._finish(rendered) if self._finish is not None else None
+            stage = "rendering failed"
+            entry = pack_draft(draft, rendered, self._entries) if changed is None else pack(changed, self._entries)
         except Exception as error:  # of any value's making: it costs this tape
             self._lose(f"{stage}: {type(error).__name__}", 1)
             return None

@@ -16,15 +16,16 @@ from autoplayback.tape.values import Encoder
 
 
 class CallDraft:
-    """One call, from its start on. Its fields are those of `model.Call`; it is UNFINISHED until something says otherwise."""
+    """One call, from its start on. Its fields are those of `model.Call`, `asked` being the encoded arguments; it is UNFINISHED
+    until something says otherwise."""
 
-    __slots__ = ("arguments", "duration", "end", "items", "receiver", "seq", "started", "target", "value")
+    __slots__ = ("asked", "duration", "end", "items", "receiver", "seq", "started", "target", "value")
 
-    def __init__(self, seq: int, target: Any, receiver: int | None, arguments: bytes, started: int) -> None:
+    def __init__(self, seq: int, target: Any, receiver: int | None, asked: bytes, started: int) -> None:
         self.seq = seq
         self.target = target
         self.receiver = receiver
-        self.arguments = arguments
+        self.asked = asked
         self.started = started
         self.duration = 0
         self.end = End.UNFINISHED
@@ -70,11 +71,9 @@ class Draft:
 
     def tape(self) -> Tape:
         """The finished tape, as a value."""
-        notes = {}
-        for target in {self.target, *(call.target for call in self.calls)}:
-            notes[target] = TargetNote(target.name, target.role.value, target.module, target.qualname, target.parameters)
+        notes = {target: target.note for target in {self.target, *(call.target for call in self.calls)}}
         calls = tuple(
-            Call(c.seq, notes[c.target], c.receiver, c.arguments, Outcome(c.end, c.value, None if c.items is None else tuple(c.items)),
+            Call(c.seq, notes[c.target], c.receiver, c.asked, Outcome(c.end, c.value, None if c.items is None else tuple(c.items)),
                  c.started, c.duration)
             for c in sorted(self.calls, key=lambda c: c.seq)
         )

@@ -4,25 +4,48 @@ from __future__ import annotations
 
 from dataclasses import MISSING, fields, is_dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 import ormsgpack
 
 from autoplayback.errors import TapeError
+from autoplayback.tape.draft import Draft
 from autoplayback.tape.migrations import VERSION, migrated
 from autoplayback.tape.model import Call, End, HandleNote, Miss, Outcome, Playback, Tape, TargetNote
 
-_ENDS: Final = {end: end.value for end in End}
+_FIRST: Final = itemgetter(0)
 
 
 def dump(tape: Tape) -> bytes:
     """The payload of a tape, as FORMAT.md describes it."""
     targets: dict[TargetNote, int] = {tape.target: 0}
     calls = [
-        [c.seq, targets.setdefault(c.target, len(targets)), c.receiver, c.arguments, _ENDS[c.outcome.end], c.outcome.value, c.outcome.items,
-         c.started, c.duration]
+        [c.seq, targets.setdefault(c.target, len(targets)), c.receiver, c.arguments, c.outcome.end, c.outcome.value,
+         c.outcome.items, c.started, c.duration]
         for c in tape.calls
     ]
+    return _packed(tape, [tape.outcome.end, tape.outcome.value, tape.outcome.items], list(targets), calls,
+                   tape.opaque)
+
+
+def drafted(draft: Draft) -> bytes:
+    """The payload of a draft's tape: what `dump(draft.tape())` gives, without the values in between."""
+    notes: dict[Any, int] = {draft.target: 0}
+    number = notes.setdefault
+    # A list grows while late threads still append to it: taken once, so that all parts of the payload agree.
+    calls = [
+        [c.seq, number(c.target, len(notes)), c.receiver, c.asked, c.end, c.value, c.items, c.started, c.duration]
+        for c in tuple(draft.calls)
+    ]
+    calls.sort(key=_FIRST)
+    return _packed(draft, [draft.end, draft.value, draft.items], [target.note for target in notes], calls,
+                   tuple(dict.fromkeys(draft.encoder.opaque)))
+
+
+def _packed(
+    tape: Tape | Draft, outcome: list[Any], targets: list[TargetNote], calls: list[Any], opaque: tuple[str, ...]
+) -> bytes:
     payload = {
         "version": VERSION,
         "id": tape.id,
@@ -33,14 +56,14 @@ def dump(tape: Tape) -> bytes:
         "seed": tape.seed if 0 <= tape.seed < 1 << 64 else str(tape.seed),
         "receiver": tape.receiver,
         "arguments": tape.arguments,
-        "outcome": [_ENDS[tape.outcome.end], tape.outcome.value, tape.outcome.items],
+        "outcome": outcome,
         "targets": [[t.name, t.role, t.module, t.qualname, t.parameters] for t in targets],
         "calls": calls,
         "handles": [[h.id, h.name, h.type, h.made_by, h.arguments] for h in tape.handles],
         "metadata": dict(tape.metadata),
         "environment": dict(tape.environment),
         "notes": tape.notes,
-        "opaque": tape.opaque,
+        "opaque": opaque,
     }
     if tape.playback is not None:
         payload["playback"] = _dumped(tape.playback)

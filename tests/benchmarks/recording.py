@@ -100,7 +100,7 @@ def main(names: list[str]) -> None:
         times = {"api": 300, "chatty": 40, "rows": 10, "blob": 20}[name]
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings(service="benchmark", tapes=folder)
-            spool = Spool(settings, Path(folder), finish=Redactor(settings.redact).redact)
+            spool = Spool(settings, Path(folder), finish=Redactor(settings.redact).finish)
             recorder = Recorder(spool, Sampler(settings.sampling), Environment("benchmark", ()))
             interception = Interception(
                 [
