@@ -26,9 +26,10 @@ def draft(calls: int = 3, *, operation: str = "place_order", started: int | None
         made.started = started
     made.arguments = _encoder.arguments(({"items": [1, 2, 3]},), {})
     for number in range(calls):
-        call = made.call(INPUT, None, _encoder.arguments((number,), {}))
-        call.value, call.end = _encoder.encode({"id": number, "noise": os.urandom(noise)}), End.RETURNED
-        made.size += len(call.arguments) + len(call.value)
+        asked, value = _encoder.arguments((number,), {}), _encoder.encode({"id": number, "noise": os.urandom(noise)})
+        call = made.call(INPUT, None, asked)
+        call.value, call.end = value, End.RETURNED
+        made.size += len(asked) + len(value)
     made.value = _encoder.encode(ValueError("sold out") if raised else {"total": 12.5})
     made.end = End.RAISED if raised else End.RETURNED
     made.duration = int(seconds * 1e9)
