@@ -116,13 +116,12 @@ def _replay(options: Options) -> Composition:
     configuration = load(options.config, presets=presets.names())
     settings = configuration.settings
     declared = declarations(settings, configuration.place)
-    redactor = Redactor(settings.redact)
-    player = Player(trust(settings, declared), redactor.document)
+    player = Player(trust(settings, declared), Redactor(settings.redact).document)
     interception = Interception(declared, player)
     interception.install()
     entropy.install()
     set_mode("replay")
-    return Composition(player, declared, redactor.redact)
+    return Composition(player, declared)
 
 
 def check(fd: int) -> None:

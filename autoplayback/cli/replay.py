@@ -116,11 +116,12 @@ def _lane(
     found: Configuration, chosen: list[Summary], folder: str, python: str | None, isolation: str, timeout: float, memory: int, *, debug: bool
 ) -> Lane:
     from autoplayback.player.options import Options
+    from autoplayback.recorder.redaction import Redactor
     from autoplayback.studio.executors import Lane
 
     task = Options(str(found.file.resolve()), folder, "", tuple(sorted({summary.operation for summary in chosen})), isolation, timeout,
                    memory, debug)
-    return Lane(task, python or sys.executable)
+    return Lane(task, python or sys.executable, finish=Redactor(found.settings.redact).finish)
 
 
 def _suite(found: Configuration, name: str | None) -> Suite | None:
@@ -167,14 +168,13 @@ def _report(
     """Prints and writes as results come; also of a run that Ctrl-C has cut short. The exit status."""
     from rich.console import Console
 
-    from autoplayback.reports import terminal
+    from autoplayback.reports import files, terminal
     from autoplayback.studio.results import write_line
 
     began = time.monotonic()
     kept: list[Result] = []
-    wanted = {kind: path for kind, path in reports.items() if path}
-    with contextlib.ExitStack() as files:
-        lines = _opened(json_file, files)
+    with contextlib.ExitStack() as stack:
+        lines = _opened(json_file, stack)
 
         def seen() -> Iterator[Result]:
             for result in results:
@@ -194,25 +194,18 @@ def _report(
         summary = tally.summary(time.monotonic() - began, **({"interrupted": total - len(kept)} if interrupted else {}))
         if lines is not None:
             write_line(lines, summary.line())
-    for kind, path in wanted.items():
-        _write(kind, path, kept, summary)
+    files.write(files.Wanted(**reports), lambda: kept, summary, strict=strict)
     remember(found, kept, strict=strict)
     return INTERRUPTED if interrupted else int(summary.exit)
 
 
-def _write(kind: str, path: str, kept: list[Result], summary: Any) -> None:
-    import importlib
-
-    importlib.import_module(f"autoplayback.reports.{kind}").write(path, kept, summary)
-
-
-def _opened(path: str | None, files: contextlib.ExitStack) -> IO[str] | None:
+def _opened(path: str | None, stack: contextlib.ExitStack) -> IO[str] | None:
     from autoplayback.errors import ConfigError
 
     if path is None or path == "-":
         return sys.stdout if path else None
     try:
-        return files.enter_context(open(path, "w", encoding="utf-8"))
+        return stack.enter_context(open(path, "w", encoding="utf-8"))
     except OSError as error:
         raise ConfigError((None, f"--json {path}: {error.strerror}")) from error
 

@@ -7,13 +7,27 @@ that code which measures a recorded call of two seconds measures two seconds; th
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-import time_machine
-
 from autoplayback.originals import monotonic_ns, perf_counter_ns
+
+
+def _time_machine() -> Any:
+    """time-machine without pytest and dateutil, which it takes in where they are installed: 14 MB which each fork would copy."""
+    hidden = [name for name in ("pytest", "dateutil.parser") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not importable
+    try:
+        import time_machine
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+    return time_machine
+
+
+time_machine = _time_machine()
 
 _ahead = 0
 """Nanoseconds which the monotonic clocks are ahead of the real ones."""

@@ -23,8 +23,10 @@ from autoplayback.player.clock import Clock
 from autoplayback.player.options import Options
 from autoplayback.player.player import Player
 from autoplayback.player.sandbox import Sandbox
+from autoplayback.player.session import Session
 from autoplayback.player.traces import service_traceback
 from autoplayback.tape import payload
+from autoplayback.tape.draft import Draft
 from autoplayback.tape.model import End, Tape
 
 
@@ -34,8 +36,6 @@ class Composition:
 
     player: Player
     declarations: Sequence[Declaration]
-    finish: Callable[[Tape], Tape] = lambda tape: tape
-    """Applied to each replay's tape before it leaves the process: redaction, as on the recorded one."""
 
 
 class Host:
@@ -49,6 +49,8 @@ class Host:
         self._results = results
         self._entries: dict[str, entry.Entry] = {}
         self._broken: dict[str, str] = {}
+        self._set: dict[str, str | None] = {}
+        """Environment variables that a tape has set, with what they were before."""
         self.notes: list[str] = []
         clock.install()
         os.chdir(options.workdir)
@@ -100,6 +102,7 @@ class Host:
         self._sandbox.off()
         isolation, reason = self.isolation()
         self._sandbox.seal(reads=not any(calls_through(declaration) for declaration in self._composition.declarations))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         faulthandler.enable()
         if hasattr(signal, "SIGUSR1"):
             faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
@@ -110,25 +113,41 @@ class Host:
         number = 0
         while (message := framing.receive(self._control)) is not None:
             number += 1
+            try:
+                session = self._ready(message["tape"], number)
+            except (AutoplaybackError, OSError) as error:
+                framing.send(self._control, {"started": os.getpid()})
+                framing.send(self._results, {"error": str(error)})
+                framing.send(self._control, {"ended": 0})
+                continue
             if isolation == "spawn":
                 framing.send(self._control, {"started": os.getpid()})
-                framing.send(self._results, self.play(message["tape"], number))
+                framing.send(self._results, self.play(session))
                 self._flush()
                 framing.send(self._control, {"ended": 0})
                 os._exit(0)
-            self._flush()
             child = os.fork()
             if child == 0:
-                self._child(message["tape"], number)
+                self._child(session)
+            session.clock.stop()
             framing.send(self._control, {"started": child})
             _, status = os.waitpid(child, 0)
             framing.send(self._control, {"ended": status})
 
-    def _child(self, tape: bytes, number: int) -> None:
+    def _ready(self, data: bytes, number: int) -> Session:
+        """All that needs none of the service's code is done before the fork: there it runs warm, and no child has to copy it."""
+        tape = payload.load(data)
+        self._surround(tape, number)
+        session = self._player.arm(tape, Clock(tape.started, tape.environment))
+        self._flush()
+        session.clock.start()
+        return session
+
+    def _child(self, session: Session) -> None:
         status = 70
         try:
             kernel.die_with_parent()
-            framing.send(self._results, self.play(tape, number))
+            framing.send(self._results, self.play(session))
             self._flush()
             status = 0
         except BaseException:
@@ -141,21 +160,22 @@ class Host:
             with contextlib.suppress(Exception):
                 stream.flush()
 
-    def play(self, data: bytes, number: int) -> framing.Message:
+    def play(self, session: Session) -> framing.Message:
         """Replays one tape in this process: the message for the runner."""
         try:
-            tape = payload.load(data)
-            self._prepare(tape, number)
-            replay = self._replay(tape)
+            if self._options.memory:
+                limit = self._options.memory << 20
+                resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+            return {"tape": payload.drafted(self._replay(session))}
         except AutoplaybackError as error:
             return {"error": str(error)}
         except MemoryError:
             return {"error": self._over_memory()}
         except Exception as error:
             return {"error": f"the player failed: {type(error).__name__}: {error}\n{''.join(traceback.format_exc())}"}
-        return {"tape": payload.dump(self._composition.finish(replay))}
 
-    def _replay(self, tape: Tape) -> Tape:
+    def _replay(self, session: Session) -> Draft:
+        tape = session.tape
         operation = tape.operation
         if operation in self._broken:
             raise ReplayError(self._broken[operation])
@@ -166,11 +186,8 @@ class Host:
                 f" {tape.target.module}:{tape.target.qualname}, name: {operation}}}]`, or add `was: [{operation}]` to the operation"
                 f" which it has become"
             )
-        time = Clock(tape.started, tape.environment)
-        session = self._player.arm(tape, time)
         failure: AutoplaybackError | None = None
         self._sandbox.importing(self._refused_at_import)
-        time.start()
         try:
             entry.drive(found, tape, self._player.trust)
         except AutoplaybackError as error:
@@ -178,8 +195,8 @@ class Host:
         except Diverged:
             pass  # latched
         finally:
-            time.stop()
             self._sandbox.off()
+            session.clock.stop()
         if session.fault is not None:
             raise ReplayError(session.fault)
         replay = session.finished(self._sandbox.boundary)
@@ -188,7 +205,7 @@ class Host:
                 f"{found.declaration.target} was called, but the operation {operation!r} was not entered: the call didn't reach the"
                 f" intercepted function (`autoplayback check` says how it is held)"
             )
-        if self._options.memory and replay.outcome.end is End.RAISED and session.raised_memory_error:
+        if self._options.memory and replay.end is End.RAISED and session.raised_memory_error:
             raise ReplayError(self._over_memory())
         return replay
 
@@ -197,22 +214,22 @@ class Host:
         place = f"{tape.target.module}:{tape.target.qualname}"
         return next((found for found in self._entries.values() if found.declaration.target == place), None)
 
-    def _prepare(self, tape: Tape, number: int) -> None:
-        """Gives this process the surroundings of one tape."""
+    def _surround(self, tape: Tape, number: int) -> None:
+        """Gives the process the surroundings of one tape: environment variables, a scratch folder, randomness."""
         folder = os.path.join(self._options.scratch, str(number))
-        os.makedirs(folder, exist_ok=True)
+        os.mkdir(folder)
         tempfile.tempdir = folder
-        os.environ["TMPDIR"] = folder
         variables = tape.environment.get("variables")
-        for name, value in (variables if isinstance(variables, dict) else {}).items():
+        wanted = dict(variables) if isinstance(variables, dict) else {}
+        for name in self._set.keys() - wanted.keys():
+            wanted[name] = self._set[name]  # back to what it was before an earlier tape
+        for name, value in wanted.items():
+            self._set.setdefault(name, os.environ.get(name))
             if isinstance(value, str):
                 os.environ[name] = value
             else:
                 os.environ.pop(name, None)
-        if self._options.memory:
-            limit = self._options.memory << 20
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.environ["TMPDIR"] = folder
         randomness.freeze(tape.seed)
 
     def _begin(self) -> None:

@@ -68,7 +68,7 @@ class Session:
         """Called right before the operation's own code runs."""
         self._interceptor = interceptor
         self._trust = trust
-        self._clock = clock
+        self.clock = clock
         self._disguise = disguise
         self._matcher = Matcher(tape)
         self._matched: list[tuple[int, int, str]] = []
@@ -107,7 +107,7 @@ class Session:
             if call.outcome.end is End.UNFINISHED and not call.outcome.items:
                 self._miss(misses.unfinished(target, call, self._answered))
             self._answered += 1
-            self._clock.reach(call.started + call.duration)
+            self.clock.reach(call.started + call.duration)
         return AnsweredPassage(self.scope.muted, self._answer(target, call, note, *original))
 
     def refused(self, event: str, what: str) -> Diverged:
@@ -118,8 +118,8 @@ class Session:
                 self.misses.append(miss)
         return Diverged(miss.reason)
 
-    def finished(self, boundary: tuple[str, ...]) -> Tape | None:
-        """The tape of this replay with its proof; None where the operation was never entered."""
+    def finished(self, boundary: tuple[str, ...]) -> Draft | None:
+        """What becomes the tape of this replay, with its proof; None where the operation was never entered."""
         self.scope.closed = True
         if self.draft is None:
             return None
@@ -128,7 +128,7 @@ class Session:
         self.draft.playback = Playback(self._answered, len(unused), unanswered, tuple(self.misses), tuple(unused[:SHOWN]),
                                        tuple(self._matched), boundary, ran=True)
         self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
-        return self.draft.tape()
+        return self.draft
 
     def _missing(self, target: Target, number: int | None, arguments: bytes, note: CallDraft) -> AnsweredPassage | MissingPassage:
         wanted = getattr(target.settings, "on_missing", "fail")

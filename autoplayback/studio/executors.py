@@ -43,6 +43,8 @@ class Lane:
     python: str
     env: dict[str, str] = field(default_factory=dict)
     """On top of this process's environment."""
+    finish: Callable[[bytes], Tape | None] = lambda data: None
+    """A replay's payload without its secrets, as the recorded one; None where there is nothing to take out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Worker:
 
     def __init__(self, lane: Lane, seed: str) -> None:
         """Starts it; raises WorkerFailed. `seed` is its PYTHONHASHSEED."""
+        self._lane = lane
         self._scratch = tempfile.mkdtemp(prefix="autoplayback-")
         self._said: IO[bytes] | None = None if lane.options.debug else tempfile.TemporaryFile()
         self._stopped = False
@@ -146,7 +149,7 @@ class Worker:
         if "tape" not in result:
             return Played(tape, None, result["error"], output)
         try:
-            replayed = payload.load(result["tape"])
+            replayed = self._lane.finish(result["tape"]) or payload.load(result["tape"])
         except TapeError as error:
             return Played(tape, None, f"the replay's own tape can't be read: {error}", output)
         return Played(tape, with_refused(replayed, result["refused"]), "", output)
