@@ -118,7 +118,7 @@ def check(
 
 
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The command, as you would type it.")],
+    command: Annotated[list[str], typer.Argument(metavar="CMD", help="The command, as you would type it.")],
     config: options.Config = None,
     tapes: options.Tapes = None,
 ) -> None:

@@ -87,7 +87,7 @@ def show(
 
     cassette = options.cassette(options.configuration(config, tapes, required=False))
     try:
-        found = cassette.load(cassette.resolve(tape))
+        found = cassette.load(cassette.resolve(tape.upper()))
     finally:
         cassette.close()
     if as_json:

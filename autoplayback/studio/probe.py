@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +56,12 @@ def findings(configuration: Configuration, python: str, workdir: Path, timeout: 
         text = answer.read()
     if not text:
         raise ConfigError((None, _without_answer(python, process.returncode, said)))
-    return list(json.loads(text)["findings"])
+    found: list[dict[str, Any]] = json.loads(text)["findings"]
+    shown = os.path.relpath(configuration.file or "")
+    for finding in found:
+        if finding["place"] and not shown.startswith(".."):
+            finding["place"] = finding["place"].replace(str(configuration.file), shown)
+    return found
 
 
 def _without_answer(python: str, status: int, said: str) -> str:
@@ -116,13 +123,12 @@ def _fault(declaration: Declaration) -> str | None:
 
 
 def _raised(error: BaseException) -> str:
-    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
-    own = [frame for frame in frames if "importlib" not in frame.filename and not frame.filename.startswith(_OURS)]
+    """The exception, and the last line of the service's own code on its way."""
+    elsewhere = ("<frozen", str(Path(__file__).parent.parent), sysconfig.get_paths()["stdlib"])
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(elsewhere) or "site-packages" in frame.filename]
     where = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
     return f"{type(error).__name__}: {error}{where}"
-
-
-_OURS = str(Path(__file__).parent.parent)
 
 
 def _instance_fault(settings: OperationSettings, located: Any) -> str | None:
