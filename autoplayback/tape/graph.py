@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from autoplayback.errors import TapeError
 from autoplayback.tape.reading import NESTED, Builder, extension, raw_extension
+from autoplayback.tape.rows import expanded
 from autoplayback.tape.wire import Code
 
 _FIXED: Final = {
@@ -197,6 +198,20 @@ class GraphReader:
         content = self._items(self._header("array"), [])
         if self.at != stop:
             raise TapeError("an extension longer than its content")
+        if code == Code.MANY:
+            return self._many(number, content)
         made = extension(self.builder, code, content)
         self.nodes[number] = made
+        return made
+
+    def _many(self, number: int, content: list[Any]) -> list[Any]:
+        """A table: its containers are numbered as if each item stood there as an extension of its own."""
+        made: list[Any] = []
+        self.nodes[number:] = [made]
+        for code, inner in expanded(content):
+            item = extension(self.builder, code, inner)
+            self.nodes.append(item)
+            if code == Code.TAGGED:
+                self.nodes.append(inner[2])
+            made.append(item)
         return made

@@ -13,32 +13,39 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from autoplayback.tape import state
+from autoplayback.tape import rows, state
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.names import type_name
-from autoplayback.tape.wire import ATOMS, Code, Ext
+from autoplayback.tape.wire import ATOMS, Code, Ext, pack
 
 if TYPE_CHECKING:
-    from autoplayback.tape.encoder import Walk
+    from autoplayback.tape.walk import Walk
 
 Plan = Callable[["Walk", Any], Any]
 
-__all__ = ["Plan", "is_data", "plan", "type_name"]
+__all__ = ["Plan", "is_data", "known", "plan"]
 
-_plans: dict[type, Plan] = {}
+_all_atoms: Final = ATOMS.issuperset
+_all_strings: Final = frozenset({str}).issuperset
+
+known: dict[type, Plan] = {}
+"""The plans found out so far."""
+tables: dict[type, rows.Table] = {}
+"""Of classes whose instances can be written as a table."""
 _BOUND: Final = 20_000
 """Types remembered: a service which makes classes at run time must not fill memory through us."""
 
 
 def plan(kind: type) -> Plan:
     """The plan for a type."""
-    found = _plans.get(kind)
+    found = known.get(kind)
     if found is None:
         found = _make(kind)
-        if len(_plans) >= _BOUND:
-            _plans.clear()
-            _plans.update(_BUILTIN)
-        _plans[kind] = found
+        if len(known) >= _BOUND:
+            known.clear()
+            tables.clear()
+            known.update(_BUILTIN)
+        known[kind] = found
     return found
 
 
@@ -60,63 +67,88 @@ def _make(kind: type) -> Plan:
         return _enum(kind)
     if BaseException in mro:
         return _exception(kind)
-    for base, make in _SUBCLASSES:
+    for base in _CONTENT:
         if base in mro:
-            return make(kind, base)
+            return _subclass(kind, base)
     return _instance(kind)
 
 
 def _list(walk: Walk, value: list[Any]) -> Any:
-    return walk.enter(value) or walk.leave(walk.items(value))
+    met = walk.enter(value)
+    if met is None:
+        values = value.copy()
+        met = None if len(values) < rows.FEW or walk.careful else _many(walk, values)
+        if met is None:
+            met = walk.items(values)
+        walk.level -= 1
+    return met
+
+
+def _many(walk: Walk, values: list[Any]) -> Ext | None:
+    """A list of items which are alike, written as a table; None where they aren't."""
+    kinds = set(map(type, values))
+    kind = kinds.pop()
+    if kinds or kind in ATOMS:
+        return None
+    if kind is tuple:
+        return rows.many_tuples(walk, values)
+    table = tables.get(kind)
+    return None if table is None else rows.many_instances(walk, table, values)
 
 
 def _dict(walk: Walk, value: dict[Any, Any]) -> Any:
     met = walk.enter(value)
-    if met is not None:
-        return met
-    walk.count -= 1
-    return walk.leave(walk.fields(_copied(value)))
+    if met is None:
+        met = _dict_content(walk, value)
+        walk.level -= 1
+    return met
 
 
-def _copied(value: dict[Any, Any]) -> dict[Any, Any]:
-    """A copy that no other thread changes, made without comparing or hashing keys that a service's class defines."""
-    if ATOMS.issuperset(map(type, value)):
-        return dict.copy(value)
-    return _Pairs(dict.items(value))  # type: ignore[return-value]
+def _dict_content(walk: Walk, value: dict[Any, Any]) -> Any:
+    """The items of a dict (subclass) that was numbered. With odd keys they are not copied as a dict: that could compare keys."""
+    if _all_strings(map(type, dict.keys(value))):
+        walk.count -= 1  # `fields` numbers the map again
+        return walk.fields(dict.copy(value))
+    return walk.odd_fields(list(dict.items(value)))
 
 
-class _Pairs:
-    """The items of a dict with keys of any type; iterates like the dict itself."""
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Any) -> None:
-        self._items = list(items)
-
-    def __iter__(self) -> Any:
-        return (key for key, _ in self._items)
-
-    def items(self) -> list[tuple[Any, Any]]:
-        return self._items
+def _tuple(walk: Walk, value: tuple[Any, ...]) -> Any:
+    if _all_atoms(map(type, value)) and not walk.careful:  # what holds nothing that changes needs no identity
+        walk.count += 1
+        return Ext(Code.TUPLE, pack(list(value)))
+    met = walk.enter(value)
+    if met is None:
+        met = walk.packed(Code.TUPLE, walk.items(list(value)))
+        walk.level -= 1
+    return met
 
 
-def _sequence(code: int, iterate: Callable[[Any], Any]) -> Plan:
-    def encode(walk: Walk, value: Any) -> Any:
-        return walk.enter(value) or walk.leave(walk.packed(code, walk.items(iterate(value))))
-
-    return encode
+def _set(walk: Walk, value: set[Any] | frozenset[Any]) -> Any:
+    met = walk.enter(value)
+    if met is None:
+        met = walk.packed(Code.SET if type(value) is set else Code.FROZENSET, walk.items(list(value)))
+        walk.level -= 1
+    return met
 
 
 def _bytearray(walk: Walk, value: bytearray) -> Any:
-    return walk.enter(value) or walk.leave(Ext(Code.BYTEARRAY, bytes(value)))
+    met = walk.enter(value)
+    if met is None:
+        walk.level -= 1
+        met = walk.extension(Code.BYTEARRAY, bytes(value))
+    return met
 
 
 def _opaque(walk: Walk, value: Any) -> Any:
-    return walk.leaf_opaque(value)
+    return walk.opaque_leaf(value)
 
 
 def _handle(walk: Walk, value: Any) -> Any:
-    return walk.handle(value)
+    """A live intercepted object, by its id on this tape."""
+    number = None if walk.handles is None else walk.handles(value)
+    if number is None:
+        return walk.opaque_leaf(value, "a live object that isn't part of this tape")
+    return walk.leaf("handle", type_name(type(value)), number)
 
 
 def _reference(kind: str) -> Plan:
@@ -125,7 +157,7 @@ def _reference(kind: str) -> Plan:
     def encode(walk: Walk, value: Any) -> Any:
         name = _type_reference(value) if kind == "class" else _function_reference(value)
         if not name or "<" in name:
-            return walk.leaf_opaque(value, "a function or class made at run time, which has no name to find it by")
+            return walk.opaque_leaf(value, "a function or class made at run time, which has no name to find it by")
         return walk.leaf(kind, name)
 
     return encode
@@ -148,18 +180,17 @@ def _module(walk: Walk, value: types.ModuleType) -> Any:
 
 def _method(walk: Walk, value: types.MethodType) -> Any:
     met = walk.enter(value)
-    if met is not None:
-        return met
-    name = getattr(value.__func__, "__name__", None)
-    return walk.leave(walk.tagged("method", str(name), walk.value(value.__self__)))
+    if met is None:
+        met = walk.tagged("method", str(getattr(value.__func__, "__name__", "")), walk.value(value.__self__))
+        walk.level -= 1
+    return met
 
 
 def _enum(kind: type) -> Plan:
-    name = type_name(kind)
+    name, read = type_name(kind), object.__getattribute__
 
     def encode(walk: Walk, value: Any) -> Any:
         walk.count += 2
-        read = object.__getattribute__
         return walk.tagged("enum", name, [read(value, "_name_"), walk.value(read(value, "_value_"))])
 
     return encode
@@ -175,18 +206,17 @@ def _exception(kind: type) -> Plan:
         met = walk.enter(value)
         if met is not None:
             return met
-        walk.count += 1
-        fields: dict[str, Any] = {"args": walk.value(list(read_args(value)))}
         own = reader.read(value)
-        own.update((key, read(value)) for key, read in members.items() if read(value) is not None)
-        for key, read in chain:
-            found = read(value)
-            if found is not None and found is not False:
-                fields[key] = walk.value(found)
+        own.update({key: found for key, read in members.items() if (found := read(value)) is not None})
+        fields = {"args": list(read_args(value))}
+        fields.update({key: found for key, read in chain if (found := read(value)) is not None and found is not False})
         notes = own.pop("__notes__", None)
         if notes is not None:
-            fields["notes"] = walk.value(notes)
-        return walk.leave(walk.tagged("exception", name, fields, walk.fields(own) if own else None))
+            fields["notes"] = notes
+        content = walk.fields(fields)
+        met = walk.tagged("exception", name, content, walk.fields(own) if own else None)
+        walk.level -= 1
+        return met
 
     return encode
 
@@ -195,20 +225,30 @@ def _instance(kind: type) -> Plan:
     """An instance of a class written in Python: its fields by name."""
     if not state.is_python_class(kind):
         return _opaque
-    name, reader = type_name(kind), state.Reader(kind)
     declared = state.declared_fields(kind)
+    name, reader = type_name(kind), state.Reader(kind)
+    read = reader.read
     tag = "object" if declared is None else "record"
+    start = pack([tag, name, None])[:-1]
+    table = reader.table(declared)
+    if table is not None:
+        tables[kind] = (tag, name, table)
 
     def encode(walk: Walk, value: Any) -> Any:
         met = walk.enter(value)
         if met is not None:
             return met
-        own, extra = reader.read(value), None
+        own, extra = read(value), None
         if declared is not None and not declared.issuperset(own):
             extra = {key: field for key, field in own.items() if key not in declared}
             own = {key: field for key, field in own.items() if key in declared}
         content = walk.fields(own)
-        return walk.leave(walk.tagged(tag, name, content, walk.fields(extra) if extra else None))
+        if extra is None:
+            met = walk.extension(Code.TAGGED, start + pack(content))
+        else:
+            met = walk.tagged(tag, name, content, walk.fields(extra))
+        walk.level -= 1
+        return met
 
     return encode
 
@@ -218,49 +258,58 @@ def _namedtuple(kind: type, fields: tuple[str, ...]) -> Plan:
 
     def encode(walk: Walk, value: Any) -> Any:
         met = walk.enter(value)
-        if met is not None:
-            return met
-        own = reader.read(value)
-        content = walk.fields(dict(zip(fields, tuple.__iter__(value), strict=True)))
-        return walk.leave(walk.tagged("namedtuple", name, content, walk.fields(own) if own else None))
+        if met is None:
+            own = reader.read(value)
+            content = walk.fields(dict(zip(fields, tuple.__iter__(value), strict=True)))
+            met = walk.tagged("namedtuple", name, content, walk.fields(own) if own else None)
+            walk.level -= 1
+        return met
 
     return encode
 
 
-def _subclass(tag: str, base_value: Callable[[Any], Any]) -> Callable[[type, type], Plan]:
+def _subclass(kind: type, base: type) -> Plan:
     """A subclass of a built-in type: the value as the base has it, and the instance's own fields beside it."""
+    if base is tuple:
+        fields = state.static(kind, "_fields")
+        if isinstance(fields, tuple) and all(type(field) is str for field in fields):
+            return _namedtuple(kind, fields)
+    if kind is not collections.OrderedDict and not state.extends_only(kind, base):
+        return _opaque
+    name, reader, content_of = type_name(kind), state.Reader(kind), _CONTENT[base]
+    tag = "dict" if base is collections.OrderedDict else base.__name__
 
-    def make(kind: type, base: type) -> Plan:
-        if base is tuple:
-            fields = state.static(kind, "_fields")
-            if isinstance(fields, tuple) and all(type(field) is str for field in fields):
-                return _namedtuple(kind, fields)
-        if kind is not base and not state.extends_only(kind, base):
-            return _opaque
-        name, reader = type_name(kind), state.Reader(kind)
+    def encode(walk: Walk, value: Any) -> Any:
+        met = walk.enter(value)
+        if met is None:
+            own, content = reader.read(value), content_of(walk, value)
+            met = walk.tagged(tag, name, content, walk.fields(own) if own else None)
+            walk.level -= 1
+        return met
 
-        def encode(walk: Walk, value: Any) -> Any:
-            met = walk.enter(value)
-            if met is not None:
-                return met
-            own, content = reader.read(value), base_value(value)
-            if type(content) is list:
-                walk.count += 1
-                content = walk.items(content)
-            elif type(content) in ATOMS:
-                content = walk.value(content)
-            else:
-                content = walk.fields(content)
-            return walk.leave(walk.tagged(tag, name, content, walk.fields(own) if own else None))
+    return encode
 
-        return encode
 
-    return make
+def _mapping_content(walk: Walk, value: Any) -> Any:
+    walk.count += 1
+    return _dict_content(walk, value)
+
+
+def _items_content(iterate: Callable[[Any], Any]) -> Callable[[Walk, Any], Any]:
+    def content(walk: Walk, value: Any) -> Any:
+        walk.count += 1
+        return walk.items(list(iterate(value)))
+
+    return content
+
+
+def _scalar_content(convert: Callable[[Any], Any]) -> Callable[[Walk, Any], Any]:
+    return lambda walk, value: walk.value(convert(value))
 
 
 def _adapted(adapter: registry.Adapter, kind: type) -> Plan:
-    """A type that an adapter knows; of a subclass, its own name and fields stand beside what the adapter wrote."""
-    name, dump = type_name(kind), adapter.dump
+    """A type that an adapter knows; of a subclass, the adapter's type and its own fields stand beside what the adapter wrote."""
+    name, tag, dump = type_name(kind), adapter.kind, adapter.dump
     derived = name != adapter.name
     reader = state.Reader(kind) if derived and not adapter.complete else None
 
@@ -274,35 +323,41 @@ def _adapted(adapter: registry.Adapter, kind: type) -> Plan:
             content, extra = content.value, content.extra
         if derived:
             extra = {"adapter": adapter.name, "state": reader and reader.read(value), "extra": extra}
-        inner = walk.value(content)
-        return walk.leave(walk.tagged(adapter.kind, name, inner, None if extra is None else walk.value(extra)))
+        content = walk.value(content)
+        met = walk.tagged(tag, name, content, walk.value(extra))
+        walk.level -= 1
+        return met
 
-    def atom(walk: Walk, value: Any) -> Any:
-        return walk.leaf(adapter.kind, name, dump(value))
+    def leaf(walk: Walk, value: Any) -> Any:
+        content = dump(value)
+        if type(content) is registry.Split:
+            return walk.leaf(tag, name, content.value, content.extra)
+        return walk.leaf(tag, name, content)
 
-    return atom if adapter.atomic and not derived else encode
+    return leaf if adapter.atomic and not derived else encode
 
 
-_SUBCLASSES: tuple[tuple[type, Callable[[type, type], Plan]], ...] = (
-    (collections.OrderedDict, _subclass("dict", lambda v: _copied(v))),
-    (dict, _subclass("dict", lambda v: _copied(v))),
-    (list, _subclass("list", lambda v: list.copy(v))),
-    (tuple, _subclass("tuple", lambda v: list(tuple.__iter__(v)))),
-    (set, _subclass("set", lambda v: list(set.__iter__(v)))),
-    (frozenset, _subclass("frozenset", lambda v: list(frozenset.__iter__(v)))),
-    (str, _subclass("str", lambda v: str.__str__(v))),
-    (int, _subclass("int", lambda v: int.__int__(v))),
-    (float, _subclass("float", lambda v: float.__float__(v))),
-    (bytes, _subclass("bytes", lambda v: bytes.__getitem__(v, slice(None)))),
-    (bytearray, _subclass("bytearray", lambda v: bytes(memoryview(v)))),
-)
+_CONTENT: Final[dict[type, Callable[[Walk, Any], Any]]] = {
+    collections.OrderedDict: _mapping_content,
+    dict: _mapping_content,
+    list: _items_content(list.__iter__),
+    tuple: _items_content(tuple.__iter__),
+    set: _items_content(set.__iter__),
+    frozenset: _items_content(frozenset.__iter__),
+    str: _scalar_content(str.__str__),
+    int: _scalar_content(int.__int__),
+    float: _scalar_content(float.__float__),
+    bytes: _scalar_content(lambda value: bytes.__getitem__(value, slice(None))),
+    bytearray: _scalar_content(lambda value: bytes(memoryview(value))),
+}
+"""How the value of a subclass is read as its built-in base has it, the more special base first."""
 
 _BUILTIN: Final[dict[type, Plan]] = {
     list: _list,
     dict: _dict,
-    tuple: _sequence(Code.TUPLE, list),
-    set: _sequence(Code.SET, list),
-    frozenset: _sequence(Code.FROZENSET, list),
+    tuple: _tuple,
+    set: _set,
+    frozenset: _set,
     bytearray: _bytearray,
     type: _reference("class"),
     types.FunctionType: _reference("function"),
@@ -311,4 +366,4 @@ _BUILTIN: Final[dict[type, Plan]] = {
     types.MethodType: _method,
     object: _instance(object),
 }
-_plans.update(_BUILTIN)
+known.update(_BUILTIN)

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import ormsgpack
 
 from autoplayback.errors import TapeError
+from autoplayback.tape.rows import expanded
 from autoplayback.tape.wire import DEPTH, Code
 
 NESTED: Final = 3 * DEPTH + 8
@@ -65,6 +66,8 @@ def extension(builder: Builder, code: int, content: Any) -> Any:
         if len(content) % 2:
             raise TapeError("a map with a key but no value")
         return builder.tagged("dict", "", [[content[i], content[i + 1]] for i in range(0, len(content), 2)], None)
+    if code == Code.MANY:
+        return [extension(builder, item, inner) for item, inner in expanded(content)]
     if code in _SEQUENCES:
         return builder.tagged(_SEQUENCES[code], "", content, None)
     raise TapeError(f"unknown extension {code}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
+
+from autoplayback.tape import rows
 
 _POINTER: Final = 8 if object.__basicsize__ % 8 == 0 else 4
 _MISSING: Final = object()
@@ -21,29 +23,40 @@ def static(kind: type, name: str) -> Any:
 class Reader:
     """Reads the instance dictionary and the slots of a class's instances."""
 
-    __slots__ = ("_dict", "_slots")
+    __slots__ = ("_dict", "_slots", "read")
 
     def __init__(self, kind: type) -> None:
         self._dict: Callable[[Any], dict[str, Any]] | None = None
-        self._slots: dict[str, Callable[[Any], Any]] = {}
+        self._slots: list[tuple[str, Callable[[Any], Any]]] = []
         for c in reversed(kind.__mro__):
             for name, member in tuple(c.__dict__.items()):
                 if type(member) is types.GetSetDescriptorType and name == "__dict__":
                     self._dict = member.__get__
                 elif type(member) is types.MemberDescriptorType and is_heap(c):
-                    self._slots[name] = member.__get__
+                    self._slots.append((name, member.__get__))
         if self._dict is None and kind.__dictoffset__:
             self._dict = lambda value: object.__getattribute__(value, "__dict__")  # a C base with a dict and no descriptor
+        self.read: Callable[[Any], dict[str, Any]] = self._read
+        """The fields of an instance by name, in a dict of our own; unset slots are left out."""
+        if self._dict is not None and not self._slots:
+            instance_dict = self._dict
+            self.read = lambda value: instance_dict(value).copy()
 
-    def read(self, value: Any) -> dict[str, Any]:
-        """The fields by name, in a dict of our own; unset slots are left out."""
+    def _read(self, value: Any) -> dict[str, Any]:
         fields = {} if self._dict is None else dict.copy(self._dict(value))
-        for name, read in self._slots.items():
+        for name, read in self._slots:
             try:
                 fields[name] = read(value)
             except AttributeError:
                 pass
         return fields
+
+
+    def table(self, declared: Iterable[str] | None) -> Callable[[list[Any]], Any] | None:
+        """What reads many instances at once, see `rows`; None for classes with both a dictionary and slots."""
+        if self._dict is not None:
+            return None if self._slots else rows.dictionary_reader(self._dict, declared)
+        return rows.slots_reader(self._slots) if self._slots else None
 
 
 def is_heap(kind: type) -> bool:

@@ -46,6 +46,9 @@ class Code:
     """The number of a container of this document, in the order in which they begin."""
     PART: Final = 7
     """The number of a part of the GRAPH: a value too deep to stand in place."""
+    MANY: Final = 8
+    """A list of many extensions alike, which hold atoms only: `[TUPLE, [[item, ...], ...]]`, or
+    `[TAGGED, kind, type, [field, ...], [[value, ...], ...]]`."""
     INT: Final = 64
     """Two's complement, big-endian."""
     STR: Final = 65

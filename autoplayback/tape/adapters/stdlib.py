@@ -31,12 +31,17 @@ def _atom(type_: type, dump: Callable[[Any], Any], load: Callable[[type, Any], A
     return Adapter(name or f"{type_.__module__}:{type_.__qualname__}", dump, lambda cls, value, extra: load(cls, value), atomic=True)
 
 
-def _split(type_: type, dump: Callable[[Any], Any], load: Callable[[type, Any, Any], Any], name: str = "") -> Adapter:
-    return Adapter(name or f"{type_.__module__}:{type_.__qualname__}", dump, load)
+def _split(type_: type, dump: Callable[[Any], Any], load: Callable[[type, Any, Any], Any], name: str = "", *, atomic: bool = False) -> Adapter:
+    return Adapter(name or f"{type_.__module__}:{type_.__qualname__}", dump, load, atomic=atomic)
 
 
 def _dump_datetime(v: datetime.datetime) -> Any:
-    text = datetime.datetime(v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond).isoformat()
+    if type(v) is datetime.datetime:
+        if v.tzinfo is None and not v.fold:
+            return v.isoformat()
+        text = v.replace(tzinfo=None).isoformat()
+    else:
+        text = datetime.datetime(v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond).isoformat()
     return text if v.tzinfo is None and not v.fold else Split(text, [v.tzinfo, v.fold])
 
 
@@ -214,11 +219,11 @@ def _path(type_: type) -> Adapter:
 
 
 ADAPTERS: Final[list[Adapter]] = [
-    _split(datetime.datetime, _dump_datetime, _load_datetime),
+    _split(datetime.datetime, _dump_datetime, _load_datetime, atomic=True),
     _atom(datetime.date, datetime.date.isoformat, _load_date),
-    _split(datetime.time, _dump_time, _load_time),
-    _split(datetime.timedelta, _dump_timedelta, lambda cls, value, extra: cls.__new__(cls, *value)),
-    _split(datetime.timezone, _dump_timezone, _load_timezone),
+    _split(datetime.time, _dump_time, _load_time, atomic=True),
+    _split(datetime.timedelta, _dump_timedelta, lambda cls, value, extra: cls.__new__(cls, *value), atomic=True),
+    _split(datetime.timezone, _dump_timezone, _load_timezone, atomic=True),
     _atom(zoneinfo.ZoneInfo, _zone_key, lambda cls, value: zoneinfo.ZoneInfo(value)),
     _atom(decimal.Decimal, decimal.Decimal.__str__, lambda cls, value: decimal.Decimal.__new__(cls, value)),
     _atom(fractions.Fraction, lambda v: [v.numerator, v.denominator],
@@ -227,7 +232,7 @@ ADAPTERS: Final[list[Adapter]] = [
     _atom(uuid.UUID, _dump_uuid, _load_uuid),
     _atom(type(...), lambda v: None, lambda cls, value: ...),
     _atom(type(NotImplemented), lambda v: None, lambda cls, value: NotImplemented),
-    _split(range, lambda v: [v.start, v.stop, v.step], lambda cls, value, extra: range(*value)),
+    _split(range, lambda v: [v.start, v.stop, v.step], lambda cls, value, extra: range(*value), atomic=True),
     _split(slice, lambda v: [v.start, v.stop, v.step], lambda cls, value, extra: slice(*value)),
     _split(collections.deque, _dump_deque, _load_deque),
     _split(collections.defaultdict, _dump_defaultdict, _load_defaultdict),
@@ -239,7 +244,8 @@ ADAPTERS: Final[list[Adapter]] = [
     _split(memoryview, _dump_memoryview, _load_memoryview),
     _split(array.array, _dump_array, _load_array),
     _split(functools.partial, _dump_partial, _load_partial),
-    _split(re.Pattern, lambda v: Split(v.pattern, v.flags), lambda cls, value, extra: re.compile(value, extra)),
+    _split(re.Pattern, lambda v: Split(v.pattern, v.flags), lambda cls, value, extra: re.compile(value, extra),
+           atomic=True),
     _split(time.struct_time, _dump_structseq, _load_structseq),
     _split(os.stat_result, _dump_structseq, _load_structseq),
     *(_ip(type_) for type_ in (ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network,
