@@ -16,12 +16,21 @@ EARLIER = timedelta(minutes=15)
 LATER = timedelta(days=1)
 """How long after a tape's start its segment may have been opened: operations that take longer are found without --until only."""
 MANY_DAYS = 60
+DAY = 86_400_000_000_000
+"""In nanoseconds."""
 
 
 def segment_key(service: str, host: str, segment_id: str) -> str:
     """The key of a segment, by the instant of its id."""
     opened = _instant(ulid.started(segment_id))
     return f"{service_prefix(service)}dt={opened:%Y-%m-%d}/hh={opened:%H}/{quote(host or 'unknown', safe='')}-{segment_id}.tapes"
+
+
+def beside(key: str, segment_id: str) -> str:
+    """The key of a segment that replaces another: on the same day and hour, whatever the clock says now."""
+    folder, _, name = key.rpartition("/")
+    host = name.rpartition("-")[0]
+    return f"{folder}/{host}-{segment_id}.tapes"
 
 
 def service_prefix(service: str) -> str:

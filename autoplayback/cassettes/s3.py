@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -30,6 +30,8 @@ SMALL_BYTES = 256 << 10
 READS_BEFORE_WHOLE = 3
 """From this many tapes of one segment on, the segment is fetched whole and kept."""
 PARALLEL = 8
+HOST = "tool"
+"""Stands in the keys of segments which no recorder wrote."""
 
 
 class S3Cassette:
@@ -79,18 +81,24 @@ class S3Cassette:
         return only(self.url, prefix, [id for id in self._catalog.beginning(prefix, 4 + len(self._gone)) if id not in self._gone])
 
     def add(self, tapes: Iterable[Tape]) -> int:
-        """Keeps tapes which aren't here yet, in segments of their own."""
-        packer, batch, size = EntryWriter(), dict[str, Entry](), 0
-        added = 0
+        """Keeps tapes which aren't here yet, in segments of their own, each on the day its tapes started: copies of old tapes
+        are found where old tapes are looked for."""
+        packer, seen = EntryWriter(), set[str]()
+        days: defaultdict[int, list[Entry]] = defaultdict(list)
+        sizes: Counter[int] = Counter()
         for tape in tapes:
-            if tape.id in batch or self._known(tape.id):
+            if tape.id in seen or self._known(tape.id):
                 continue
-            batch[tape.id] = entry = pack(tape, packer)
-            size += len(entry.data)
-            if size >= SEAL_BYTES:
-                added += self._store(list(batch.values()))
-                batch, size = {}, 0
-        return added + (self._store(list(batch.values())) if batch else 0)
+            seen.add(tape.id)
+            day = tape.started - tape.started % keys.DAY
+            days[day].append(entry := pack(tape, packer))
+            sizes[day] += len(entry.data)
+            if sizes[day] >= SEAL_BYTES:
+                del sizes[day]
+                self._store(days.pop(day), keys.segment_key(self._service, HOST, ulid.new(day)))
+        for day, entries in days.items():
+            self._store(entries, keys.segment_key(self._service, HOST, ulid.new(day)))
+        return len(seen)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Erases tapes for good, with the local caches."""
@@ -213,13 +221,8 @@ class S3Cassette:
         self._cache.put(key, stamp, whole)
         return whole[offset:offset + length]
 
-    def _store(self, entries: Sequence[Entry], like: str | None = None, info: dict[str, Any] | None = None) -> int:
-        """Puts entries into a new segment; `like` names the segment which it replaces and whose day and hour it keeps."""
-        id = ulid.new()
-        host = "tool"
-        key = f"{like.rpartition('/')[0]}/{host}-{id}.tapes" if like else keys.segment_key(self._service, host, id)
-        self._bucket.put(key, assembled(entries, info or {"service": self._service, "host": host}))
-        return len(entries)
+    def _store(self, entries: Sequence[Entry], key: str, info: Mapping[str, Any] | None = None) -> None:
+        self._bucket.put(key, assembled(entries, info or {"service": self._service, "host": HOST}))
 
     def _erase(self, ids: Collection[str]) -> None:
         names = {place[0] for id in ids if (place := self._catalog.locate(id)) is not None}
@@ -231,7 +234,8 @@ class S3Cassette:
             found = segment.scan(data)
             kept = [data[at.offset:at.offset + at.length] for at in found.entries if at.summary.tape not in ids]
             if kept:
-                self._store([Entry(segment.row_of(entry), entry) for entry in kept], name, inherited(found.info))
+                entries = [Entry(segment.row_of(entry), entry) for entry in kept]
+                self._store(entries, keys.beside(name, ulid.new()), inherited(found.info))
             self._bucket.remove(name)
             self._cache.drop(name)
         self._catalog.erase(ids)
