@@ -22,6 +22,8 @@ from autoplayback.tape.wire import Code
 
 KEY_VARIABLE: Final = "AUTOPLAYBACK_REDACTION_KEY"
 """Keys the tokens. Set the same one where tapes are replayed if code under test holds secrets of its own."""
+BLOB_MARK: Final = 64
+"""Bytes by which a blob is found in a payload."""
 _PLACES: Final = frozenset({"self", "args", "result", "error", "inputs", "outputs", "metadata", "environment", "notes"})
 _POSITIONAL: Final = (0, 1)
 """inspect's kinds of parameters that a positional argument can fill."""
@@ -46,9 +48,16 @@ class Redactor:
         self._tokens = Tokens(os.environ.get(KEY_VARIABLE, "") if key is None else key)
         self._named = lru_cache(maxsize=4096)(self._names_match)
 
-    def finish(self, rendered: bytes) -> Tape | None:
-        """A payload's tape without its secrets; None where it can have none, which one look over its bytes nearly always says."""
-        if not self._suspect(rendered):
+    def finish(self, rendered: bytes, blobs: Sequence[bytes] = ()) -> Tape | None:
+        """A payload's tape without its secrets; None where it can have none, which one look over its bytes nearly always says.
+
+        `blobs` are documents in it that hold nothing but binary data: there is no name in them for a secret to stand under.
+        """
+        texts = rendered
+        for blob in () if self._byte_patterns else blobs:
+            at = texts.find(blob[:BLOB_MARK])
+            texts = texts[:at] + texts[at + len(blob) :]
+        if not self._suspect(texts):
             return None
         tape = load(rendered)
         made = self.redact(tape)

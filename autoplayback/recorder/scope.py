@@ -16,7 +16,6 @@ from autoplayback.tape.draft import Draft
 from autoplayback.tape.model import HandleNote, Scalar
 from autoplayback.tape.values import Encoder
 
-
 TOO_LARGE = "tape too large"
 
 

@@ -96,16 +96,11 @@ class Tokens:
         return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-8{h[17:20]}-{h[20:32]}"
 
 
-_KEPT: Final = b"bcehkprsz" + b":/\x1f\x8b"  # letters that tell the words apart; the signs of a URL with a user in it, of gzip
+_KEPT: Final = b"aceiknoprswz" + b":/\x1f\x8b"  # letters that tell the words apart; the signs of a URL with a user in it, of gzip
 _NOT_KEPT: Final = bytes(byte for byte in range(256) if bytes([byte]).lower()[0] not in _KEPT)
-_SOUGHT: Final = {
-    b"ke": ("token", "cookie", "apikey", "privatekey", "accesskey"),
-    b"pss": ("passw", "passphrase"),
-    b"cre": ("secret", "credential"),
-    b"hrz": ("authorization",),
-    b"berer": ("bearer",),
-}
-"""The words of the defaults, below what is left of each of them when only the kept letters stay."""
+_SOUGHT: Final = ("token", "cookie", "apikey", "privatekey", "accesskey", "passw", "passphrase", "secret", "credential",
+                  "authorization", "bearer")
+"""The words of the defaults."""
 
 
 class Sieve:
@@ -117,8 +112,8 @@ class Sieve:
 
     def __init__(self, words: Iterable[str] = ()) -> None:
         """`words` are further names to look for, their letters only; case doesn't matter."""
-        self._words = {few: [word.encode() for word in sought] for few, sought in _SOUGHT.items()}
-        for word in words:
+        self._words: dict[bytes, list[bytes]] = {}
+        for word in (*_SOUGHT, *words):
             self._words.setdefault(sketch(word.encode()), []).append(word.encode())
 
     def may_hold(self, data: bytes) -> bool:

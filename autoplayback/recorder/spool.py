@@ -15,7 +15,6 @@ import os
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,8 @@ from autoplayback.originals import allocate_lock, monotonic_ns, process_id, star
 
 if TYPE_CHECKING:
     from autoplayback.config.settings import Settings
-    from autoplayback.recorder.writer import Writer
+    from autoplayback.recorder.writer import Finish, Writer
     from autoplayback.tape.draft import Draft
-    from autoplayback.tape.model import Tape
 
 GATHER_SECONDS = 0.05
 """How long tapes wait for others before the thread writes them together."""
@@ -41,9 +39,10 @@ MEMORY_FULL = "memory full (limits.queue_mb)"
 class Spool:
     """Takes the drafts of one process and, forked, of each of its children. Never raises, never blocks."""
 
-    def __init__(self, settings: Settings, folder: Path, *, finish: Callable[[bytes], Tape | None] | None = None,
+    def __init__(self, settings: Settings, folder: Path, *, finish: Finish | None = None,
                  seal_seconds: float = 300.0, shipper: Any = None) -> None:
-        """`finish` sees each payload before it leaves the process and may give another tape in its place (redaction); `shipper` hears of sealed segments.
+        """`finish` sees each payload before it leaves the process and may give another tape in its place
+        (redaction); `shipper` hears of sealed segments.
 
         Nothing is opened or started yet.
         """
@@ -268,7 +267,7 @@ class _Request:
         self.done.acquire()
 
 
-def for_url(settings: Settings, finish: Callable[[bytes], Tape | None] | None = None) -> Spool:
+def for_url(settings: Settings, finish: Finish | None = None) -> Spool:
     """The spool for `settings.tapes`: the folder itself, or for a bucket a folder of this machine that is shipped from."""
     from autoplayback.errors import CassetteError
 

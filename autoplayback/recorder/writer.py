@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -32,13 +33,37 @@ _REASONS = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: DISK_FULL, errno.EACCES: NOT_
             errno.ENOENT: REMOVED}
 
 
+BLOB_BYTES = 64 << 10
+_BIN32 = 0xC6
+
+Finish = Callable[[bytes, Sequence[bytes]], Tape | None]
+"""Sees a payload, and which of its documents are nothing but binary data; gives another tape in its place, or None."""
+
+
+def blobs(draft: Draft) -> list[bytes]:
+    """The large documents of a draft that are one piece of binary data: no text, and no gzip which could hold some."""
+    if draft.size < BLOB_BYTES:
+        return []
+    documents = [draft.value, *(call.value for call in draft.calls)]
+    large = (document for document in documents if len(document) >= BLOB_BYTES)
+    return [document for document in large if document[0] == _BIN32 and _binary(document[5:4096])]
+
+
+def _binary(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut
+    except UnicodeDecodeError:
+        return not head.startswith(b"\x1f\x8b")
+    return False
+
+
 class Writer:
     """The files of one process in the spool's folder. Belongs to the spool's thread alone.
 
     Nothing here raises for what a disk or a value can do: the tapes concerned are counted as lost, whole, through `lose`.
     """
 
-    def __init__(self, settings: Settings, folder: Path, finish: Callable[[bytes], Tape | None] | None, lose: Callable[[str, int], None],
+    def __init__(self, settings: Settings, folder: Path, finish: Finish | None, lose: Callable[[str, int], None],
                  seal_seconds: float) -> None:
         self.folder = folder
         self.sealed = 0
@@ -131,7 +156,7 @@ class Writer:
         try:
             rendered = payload.drafted(draft)
             stage = NOT_REDACTED
-            changed = self._finish(rendered) if self._finish is not None else None
+            changed = self._finish(rendered, blobs(draft)) if self._finish is not None else None
             stage = "rendering failed"
             entry = pack_draft(draft, rendered, self._entries) if changed is None else pack(changed, self._entries)
         except Exception as error:  # of any value's making: it costs this tape

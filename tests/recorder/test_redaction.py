@@ -247,11 +247,27 @@ def test_shared_and_cyclic_values_stay_so():
     assert is_token(made[0]["password"])
 
 
-def test_the_quick_look_has_every_word_below_its_own_letters():
-    """The sieve's table is made by hand; a wrong row would let secrets through unseen."""
-    for few, words in secrets._SOUGHT.items():
-        for word in words:
-            assert few in secrets.sketch(word.encode())
+def test_the_quick_look_has_letters_enough_of_every_word():
+    """A word of which the sketch kept next to nothing would send every tape to the thorough look."""
+    for word in secrets._SOUGHT:
+        assert len(secrets.sketch(word.encode())) >= 4
+
+
+def test_a_blob_is_not_searched_but_what_stands_around_it_is():
+    """Large binary data has no names for secrets to stand under; large text is searched."""
+    from autoplayback.recorder.writer import BLOB_BYTES, blobs
+
+    class Drafted:
+        def __init__(self, value):
+            self.size, self.calls, self.value = len(value), [], Encoder().encode(value)
+
+    noise = bytes(range(256)) * 300
+    assert blobs(Drafted(noise)) == [Encoder().encode(noise)]
+    assert blobs(Drafted(b'{"password": "x"}' * BLOB_BYTES)) == []
+    assert blobs(Drafted(b"\x1f\x8b\x08" + noise)) == []
+    rendered = payload.dump(tape(result=noise, metadata={"password": SECRET}))
+    redactor = Redactor()
+    assert redactor.finish(rendered, [Encoder().encode(noise)]).metadata["password"] != SECRET
 
 
 NAMES = st.sampled_from(["password", "Api-Key", "accessToken", "client_secret", "COOKIE", "proxy-authorization", "passphrase"])

@@ -264,7 +264,7 @@ def test_memory_is_bounded_and_whole_tapes_are_dropped(folder, caplog):
     """When the thread can't keep up, new tapes are refused at once, counted by reason, and told once in the log."""
     gate = threading.Event()
 
-    def slow(payload):
+    def slow(payload, blobs):
         gate.wait(20)
 
     recording = spool(folder, finish=slow, queue_mb=1)
@@ -303,7 +303,7 @@ def test_the_spool_is_bounded_too(folder):
 
 def test_a_tape_that_cannot_be_redacted_or_rendered_is_lost_alone(folder):
     """A fault in one tape costs that tape; nothing of it is written."""
-    def finish(payload):
+    def finish(payload, blobs):
         if b"odd" in payload:
             raise RuntimeError("no")
 
