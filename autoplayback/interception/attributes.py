@@ -31,7 +31,7 @@ class Wrapped(wrapt.FunctionWrapper):  # type: ignore[misc]  # wrapt is not type
     def __reduce_ex__(self, protocol: Any) -> Any:
         module, qualname = self._self_place
         try:
-            if _named(module, qualname) is self:
+            if module == self.__module__ and _named(module, qualname) is self:
                 return qualname  # a global's name: the process that reads it needn't have autoplayback
         except (ImportError, AttributeError):
             pass

@@ -7,9 +7,9 @@ import sys
 _reported: set[str] = set()
 
 
-def report(what: str, error: BaseException) -> None:
+def report(what: str, error: BaseException | str) -> None:
     """Says once what failed. Not through `logging`: a handler of the service's may itself be intercepted, or hold a lock."""
-    text = f"autoplayback: {what}: {type(error).__name__}: {error}"
+    text = f"autoplayback: {what}: {error if isinstance(error, str) else f'{type(error).__name__}: {error}'}"
     if text in _reported or len(_reported) > 1000:
         return
     _reported.add(text)

@@ -1,8 +1,9 @@
 """Handles: live objects (connections, cursors, responses) returned by a target that says `returns: handle`.
 
-**Interception makes them.** What such a target returns or yields, and isn't data (`values.isdata`), becomes a Handle before
-the interceptor's passage hears of it, and so do the results of its methods in turn; they are made outside operations too (a
-connection opened at import). An interceptor only ever *sees* handles: as receivers, within arguments, as results.
+**Interception makes them.** What such a target returns or yields, but for the builtin types, becomes a Handle before the
+interceptor's passage hears of it; and so do the results of its methods in turn where they are live (see `live`). They are made
+outside operations too (a connection opened at import). An interceptor only ever *sees* handles: as receivers, within
+arguments, as results.
 
     state(handle)   its facts: `.maker` (the Target that made it), `.type` ("module:qualname" of the real class), `.arguments`
                     (the encoded document of the making call) and, at replay, `.id`, its number on the recorded tape
@@ -27,6 +28,8 @@ The recorder numbers handles per tape in the order it meets them. The player ans
 
 from __future__ import annotations
 
+import enum
+import functools
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import (
@@ -34,6 +37,7 @@ from types import (
     ClassMethodDescriptorType,
     FunctionType,
     MethodDescriptorType,
+    MethodType,
     WrapperDescriptorType,
 )
 from typing import Any
@@ -110,6 +114,8 @@ _COMMON = (
     "__await__",
 )
 """Special methods of a replayed handle whose class isn't known."""
+
+_DATA = (type, enum.Enum, BaseException, tuple, list, dict, set, frozenset, str, bytes, bytearray, int, float, complex)
 
 _known: WeakValueDictionary[int, Handle] = WeakValueDictionary()
 """Handles by the id of their real objects, which live as long as they do."""
@@ -229,14 +235,36 @@ def unwrapped(value: Any) -> Any:
     return value if real is _ABSENT else real
 
 
+@functools.lru_cache(maxsize=4096)
+def live(kind: type) -> bool:
+    """Whether objects of a type are used rather than read: their state alone, put on a tape, would not make them again.
+
+    Data are the builtin types and their subclasses, what the tape has an adapter for (dates, paths, numpy, pydantic, ...),
+    enums, exceptions, classes, dataclasses and attrs classes. Any other object is live, a plain Python one too.
+    """
+    from autoplayback.tape.adapters import registry
+    from autoplayback.tape.plans import is_data
+
+    if kind in (bool, int, float, str, bytes):
+        return False
+    if kind is MethodType or not is_data(kind):
+        return True
+    if kind.__module__ == "builtins" or "__dataclass_fields__" in dir(kind) or "__attrs_attrs__" in dir(kind):
+        return False
+    return not issubclass(kind, _DATA) and registry.find(kind) is None
+
+
 def recorded(
     value: Any, target: Target, interceptor: Interceptor, args: tuple[Any, ...], kwargs: dict[str, Any], receiver: Any = None
 ) -> Any:
     """The handle for a live object; data, and what is a handle already, as it is. A fault of ours gives the object itself."""
     try:
-        from autoplayback.tape.values import Encoder, isdata
+        from autoplayback.tape.values import Encoder
 
-        if value is None or is_handle(value) or isdata(value):
+        if value is None or is_handle(value):
+            return value
+        kind = type(value)
+        if not live(kind) and ("root" in target.extra or kind.__module__ == "builtins"):
             return value
         maker = target
         if receiver is not None and is_handle(receiver):
@@ -248,7 +276,6 @@ def recorded(
         known = _known.get(id(value))
         if known is not None and state(known).real is value:
             return known
-        kind = type(value)
         handle: Handle = object.__new__(_class(maker, interceptor, kind))
         document = Encoder().arguments(args, kwargs)
         facts = State(maker, interceptor, value, kind, f"{kind.__module__}:{kind.__qualname__}", document)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -44,6 +45,7 @@ class Interception:
         """Wraps what is imported already, and the rest as it is imported. A target that can't be held is reported, not raised."""
         from autoplayback.interception import threads
 
+        self._undo.append(_deepen())
         self._finder.install()
         self._undo.append(threads.install(self._finder))
         by_module: dict[str, list[Declaration]] = {}
@@ -107,7 +109,7 @@ class Interception:
         finding.error = reason
         report(
             f"{declaration.place or ''}{': ' if declaration.place else ''}target {declaration.target!r} is not intercepted",
-            _Reason(reason),
+            reason,
         )
 
     def _attach(self, declaration: Declaration, located: Located, finding: Finding) -> None:
@@ -118,6 +120,18 @@ class Interception:
         finding.warnings.extend(warning for warning in held.warnings if warning not in finding.warnings)
         self.targets.extend(held.targets)
         self._undo.append(held.undo)
+
+
+def _deepen() -> Callable[[], None]:
+    """Makes room for the frames we add: a recursion through a wrapped function takes two a level where it took one."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(2 * before)
+
+    def undo() -> None:
+        if sys.getrecursionlimit() == 2 * before:
+            sys.setrecursionlimit(before)
+
+    return undo
 
 
 def _defined(declaration: Declaration, main: ModuleType) -> bool:
@@ -131,6 +145,3 @@ class _Names(set[str]):
     def __contains__(self, name: object) -> bool:
         return any(fnmatch.fnmatchcase(str(name), pattern) for pattern in self)
 
-
-class _Reason(Exception):
-    pass
