@@ -146,10 +146,11 @@ def shop() -> Iterator[Recorded]:
 
 
 def calls(tape: Tape) -> list[tuple[str, Any, Any]]:
-    return [
-        (call.target.name, named(call.arguments, call.target.parameters), inspect(call.outcome.value) if call.outcome.value else None)
-        for call in tape.calls
-    ]
+    found = []
+    for call in tape.calls:
+        result = inspect(call.outcome.value) if call.outcome.value else None
+        found.append((call.target.name, named(call.arguments, call.target.parameters), result))
+    return found
 
 
 def test_an_operation_becomes_one_tape(shop: Recorded) -> None:
@@ -294,9 +295,8 @@ def test_the_service_can_speak_of_its_operation(shop: Recorded, monkeypatch: pyt
         return order
 
     shop.service.speaking = speaking
-    interception = Interception(
-        [Declaration(Role.OPERATION, "recorded_shop:speaking", "speaking", settings=OperationSettings(target="x:y"))], shop.recorder
-    )
+    declared = Declaration(Role.OPERATION, "recorded_shop:speaking", "speaking", settings=OperationSettings(target="x:y"))
+    interception = Interception([declared], shop.recorder)
     interception.install()
     try:
         shop.service.speaking("open")
