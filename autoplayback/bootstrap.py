@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from autoplayback.errors import Place
     from autoplayback.interception.install import Interception
     from autoplayback.interception.target import Declaration, Shape
+    from autoplayback.player.host import Composition
+    from autoplayback.player.options import Options
 
 Places = Callable[..., "Place | None"]
 _recording: Interception | None = None

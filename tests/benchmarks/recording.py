@@ -22,7 +22,6 @@ import zstandard
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from autoplayback.recorder.sampling import Sampler
 from workloads import WORKLOADS, Workload
 
 from autoplayback.config.settings import InputSettings, OperationSettings, OutputSettings, Settings
@@ -31,6 +30,7 @@ from autoplayback.interception.target import Declaration, Role
 from autoplayback.recorder.environment import Environment
 from autoplayback.recorder.recorder import Recorder
 from autoplayback.recorder.redaction import Redactor
+from autoplayback.recorder.sampling import Sampler
 from autoplayback.recorder.spool import Spool
 
 ROUNDS = 7
