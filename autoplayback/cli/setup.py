@@ -165,7 +165,10 @@ def _starts_by_itself() -> bool:
 
 
 def _place_schema(folder: Path) -> None:
-    """Puts the schema where the config's first line says; an editor's comfort, so what fails here fails silently."""
+    """Puts the schema where the config's first line says; an editor's comfort, so what fails here fails silently.
+
+    The folder also keeps itself out of git: tapes hold production data.
+    """
     from autoplayback.config import first
     from autoplayback.config.schema import FILE
 
@@ -175,5 +178,8 @@ def _place_schema(folder: Path) -> None:
         if not place.exists() or place.read_text("utf-8") != text:
             place.parent.mkdir(mode=0o700, exist_ok=True)
             place.write_text(text, encoding="utf-8")
+        ignore = place.with_name(".gitignore")
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
     except OSError:
         return

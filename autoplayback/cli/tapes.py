@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -67,7 +68,7 @@ def list_tapes(
             typer.echo(line(summary))
         _tell_of_losses(cassette)
         if not count:
-            options.complain(f"no tape matched; {cassette.emptiness()}")
+            options.complain(f"no tape matched; {_no_operation(cassette, operation) or cassette.emptiness()}")
             raise typer.Exit(NO_TAPE)
         if line is _row:
             typer.secho(f"{count:,} tape{'s' * (count != 1)}", dim=True)
@@ -140,6 +141,19 @@ def _metadata(summary: Summary) -> str:
     from autoplayback.reports.words import clean
 
     return clean(" ".join(f"{key}={value}" for key, value in summary.metadata.items()))
+
+
+def _no_operation(cassette: Cassette, wanted: list[str] | None) -> str:
+    """Where an operation was named that has no tape: the nearest that has, or all that have."""
+    from fnmatch import fnmatchcase
+
+    from autoplayback.config.nearest import suggestion
+
+    known = {summary.operation for summary in itertools.islice(cassette.summaries(None), 10_000)} if wanted else set()
+    for name in wanted or ():
+        if known and not any(fnmatchcase(operation, name) for operation in known):
+            return f"no tape is of an operation {name!r}{suggestion(name, known, what='there are tapes of')}"
+    return ""
 
 
 def _tell_of_losses(cassette: Cassette) -> None:

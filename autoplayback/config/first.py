@@ -78,7 +78,7 @@ _TEXT = """\
 # What autoplayback records of this service. `autoplayback check` says how each target is going to be intercepted.
 
 service: {service}
-tapes: ./.autoplayback/tapes          # or s3://bucket/prefix. Tapes hold production data: keep them out of git
+tapes: ./.autoplayback/tapes          # or s3://bucket/prefix. Tapes hold production data: this folder stays out of git
 
 # Entry points: each outermost call makes one tape.
 operations:

@@ -27,16 +27,17 @@ def lines(tape: Tape, limit: int | None = SHORT) -> Iterator[Text]:
     """The timeline, a line at a time; values of more than `limit` characters are cut, with their size said."""
     limit = FULL if limit is None else limit
     handles = {handle.id: handle for handle in tape.handles}
-    yield Text.assemble((tape.operation, "bold"), "  ", _outcome_word(tape.outcome), f" in {seconds(tape.duration / 1e9)}",
-                        ("  " + tape.id, "dim"))
-    yield Text(f"  {datetime.fromtimestamp(tape.started / 1e9, UTC):%Y-%m-%d %H:%M:%S.%f} UTC{_origin(tape.environment)}", "dim")
+    yield Text.assemble((clean(tape.operation), "bold"), "  ", _outcome_word(tape.outcome), f" in {seconds(tape.duration / 1e9)}",
+                        ("  " + clean(tape.id), "dim"))
+    when = datetime.fromtimestamp(tape.started / 1e9).astimezone()
+    yield Text(f"  {when:%Y-%m-%d %H:%M:%S.%f %Z}{_origin(tape.environment)}", "dim")
     if tape.metadata:
-        yield Text.assemble(("  metadata  ", "dim"), ", ".join(f"{clean(str(key))} = {render(value, limit)}"
-                                                               for key, value in tape.metadata.items()))
+        pairs = ", ".join(f"{key} = {render(value, limit)}" for key, value in tape.metadata.items())
+        yield Text.assemble(("  metadata  ", "dim"), clean(pairs))
     if tape.opaque:
         yield Text.assemble(("  not recorded  ", "yellow"), "values of ", clean(", ".join(tape.opaque)))
     yield Text("")
-    yield Text.assemble((f"{tape.target.module}:{tape.target.qualname}", "bold"), (f"  {tape.shape}", "dim"))
+    yield Text.assemble((clean(f"{tape.target.module}:{tape.target.qualname}"), "bold"), (clean(f"  {tape.shape}"), "dim"))
     yield from _arguments(tape.arguments, tape.target.parameters, limit, "  ")
     if tape.calls:
         yield Text("")
@@ -58,7 +59,7 @@ def _call(call: Call, handles: Mapping[int, HandleNote], limit: int) -> Iterator
     on = f" on #{call.receiver}" if call.receiver is not None else ""
     yield Text.assemble(
         (f"{call.seq:>4}  {'+' + seconds(call.started / 1e9):>9}  ", "dim"),
-        (f"{call.target.role:<6} ", _ROLES.get(call.target.role, "")),
+        (clean(f"{call.target.role:<6} "), _ROLES.get(call.target.role, "")),
         (clean(call.target.name), "bold"), (on, "dim"), "  ",
         _outcome_word(call.outcome), (f" in {seconds(call.duration / 1e9)}", "dim"),
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from autoplayback.cassettes import open_cassette
-from tests.cli.conftest import Command
+from tests.cli.conftest import ROOT, Command
 
 
 def test_init_writes_a_config_that_check_accepts(command: Command, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -28,6 +31,7 @@ def app(environ, start_response):
     assert "preset: sqlite3" in done.stdout
     first = (folder / "autoplayback.yaml").read_text().splitlines()[0]
     assert first == "# yaml-language-server: $schema=.autoplayback/schema.json"
+    assert (folder / ".autoplayback/.gitignore").read_text() == "*\n"
     assert json.loads((folder / ".autoplayback/schema.json").read_text())["title"] == "autoplayback.yaml"
     checked = command("check", cwd=folder)
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -143,6 +147,24 @@ def test_run_works_without_dashes_and_from_another_folder(
     assert done.returncode == 0, done.stderr
     assert len(list(open_cassette(str(shop / ".autoplayback/tapes")).summaries())) == 1
     assert not list(elsewhere.iterdir())
+
+
+def test_run_records_where_the_pth_file_is_not_seen(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`pip install --target` and the like: the hook comes by PYTHONPATH, and another sitecustomize still runs."""
+    home = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, timeout=60)
+    python = str(home / "bin/python")
+    packages = next((home / "lib").glob("python*/site-packages"))
+    (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"])
+    (packages / "sitecustomize.py").write_text("print('their sitecustomize')\n")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("AUTOPLAYBACK")}
+    done = subprocess.run(
+        [python, "-m", "autoplayback.cli", "run", "--", python, "main.py"], cwd=shop, text=True, capture_output=True, timeout=60,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "their sitecustomize" in done.stdout
+    assert len(list(open_cassette(str(shop / ".autoplayback/tapes")).summaries())) == 1
 
 
 def test_run_refuses_a_wrong_config_before_the_command_starts(command: Command, shop: Path) -> None:

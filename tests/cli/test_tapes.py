@@ -57,6 +57,7 @@ def test_no_tape_matched_is_exit_5(command: Command, recorded: list[Tape]) -> No
     done = command("list", "--operation", "nothing")
     assert (done.returncode, done.stdout) == (5, "")
     assert "no tape matched" in done.stderr
+    assert "did you mean 'place_order'?" in command("list", "--operation", "palce_order").stderr
 
 
 def test_tapes_elsewhere_need_no_config(
