@@ -6,6 +6,7 @@ What can't (a tuple in a cycle) is stood in for by a Promise, and put in at the 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from autoplayback.errors import TapeError
@@ -126,6 +127,9 @@ class _Assembly:
             elif isinstance(made, dict):
                 for key, value in list(dict.items(made)):
                     dict.__setitem__(made, key, self.kept(value))
+            elif isinstance(made, deque):
+                for i, item in enumerate(list(deque.__iter__(made))):
+                    deque.__setitem__(made, i, self.kept(item))
             fields = restore.fields(made)
             restore.put_fields(made, {name: self.kept(value) for name, value in fields.items() if self.kept(value) is not value})
         for promise in self.promises:

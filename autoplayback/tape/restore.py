@@ -212,5 +212,7 @@ def fill_exception(made: Any, fields: dict[str, Any], own: dict[str, Any]) -> No
 
 
 def fields(made: Any) -> dict[str, Any]:
-    """The fields of an instance of a class written in Python; of anything else none."""
+    """The fields of an instance of a class written in Python, or of a namespace; of anything else none."""
+    if isinstance(made, types.SimpleNamespace):
+        return dict(made.__dict__)
     return state.Reader(type(made)).read(made) if state.is_heap(type(made)) else {}

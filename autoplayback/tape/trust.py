@@ -26,8 +26,15 @@ freed. Not among them: what acts on import (`antigravity`, `this`), or on files 
 _HARMFUL: Final = frozenset({"subprocess:Popen", "asyncio", "logging.handlers", "logging:FileHandler"})
 _BUILTIN_TYPES: Final = frozenset({
     "bool", "bytearray", "bytes", "complex", "dict", "enumerate", "filter", "float", "frozenset", "int", "list", "map", "memoryview",
-    "object", "range", "reversed", "set", "slice", "str", "tuple", "type", "zip", "NoneType", "ellipsis",
+    "object", "range", "reversed", "set", "slice", "str", "tuple", "type", "zip",
 })
+_NAMELESS: Final = {kind.__name__: kind for kind in (type(None), type(...), type(NotImplemented), type({}.keys()), type({}.values()), type({}.items()))}
+"""Built-in types that no module has by their names."""
+_BUILTIN_FUNCTIONS: Final = frozenset({
+    "abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "hash", "hex", "id", "isinstance", "issubclass", "iter", "len",
+    "max", "min", "next", "oct", "ord", "pow", "repr", "round", "sorted", "sum",
+})
+"""Those with which a made-up tape can do no harm, whoever calls them with whatever."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ class Trust:
         if not callable(found) or isinstance(found, (type, types.ModuleType)):
             raise TapeError(f"{name} is no function any more, but {type(found).__name__}")
         module = getattr(found, "__module__", None)
+        if module == "builtins" and found.__name__ in _BUILTIN_FUNCTIONS:
+            return found
         if not isinstance(module, str) or not self.includes(module):
             raise NotTrusted(f"{name} is a function of {module}, which the config doesn't trust: add `trust: [{_top(str(module))}]`")
         return found
@@ -99,6 +108,8 @@ class Trust:
         now = self.current(name)
         module_name, _, qualname = now.partition(":")
         self._check(name, module_name, qualname)
+        if module_name == "builtins" and qualname in _NAMELESS:
+            return _NAMELESS[qualname]
         if "<locals>" in qualname:
             raise TapeError(f"{now} was made inside a function and can't be found by its name; "
                             f"move it to its module and add `moved: {{\"{name}\": \"{module_name}:{qualname.rpartition('.')[2]}\"}}`")
@@ -117,7 +128,7 @@ class Trust:
         if self.includes(module):
             return
         if module == "builtins":
-            if qualname in _BUILTIN_TYPES or isinstance(_builtin_exception(qualname), type):
+            if qualname in _BUILTIN_TYPES or qualname in _NAMELESS or qualname in _BUILTIN_FUNCTIONS or isinstance(_builtin_exception(qualname), type):
                 return
         elif _top(module) in _STANDARD and module in _harmless_modules(module) and f"{module}:{qualname}" not in _HARMFUL:
             return
