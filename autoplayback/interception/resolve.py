@@ -115,7 +115,21 @@ def _located(module: str, path: list[str], owner: Any, name: str) -> Located | N
     raw = vars(owner).get(name, _MISSING) if hasattr(owner, "__dict__") else _MISSING
     if raw is _MISSING:
         raw = getattr(owner, name, _MISSING)
-    return None if raw is _MISSING else Located(module, qualname, owner, owner, name, raw)
+    return None if raw is _MISSING else Located(module, qualname, owner, owner, name, _promised(raw))
+
+
+def _promised(raw: Any) -> Any:
+    """The function of a Celery task that isn't made yet, anything else as it is.
+
+    Celery's proxies make their task when anybody looks at them, `isinstance` too, and would bind it to whichever app there is
+    while modules are still being imported. So theirs is the one private state we read.
+    """
+    if type(raw).__module__ != "celery.local":
+        return raw
+    make = object.__getattribute__(raw, "_Proxy__local")
+    functions = [value for value in object.__getattribute__(raw, "_Proxy__args") or () if isinstance(value, FunctionType)]
+    functions += [cell.cell_contents for cell in getattr(make, "__closure__", None) or () if isinstance(cell.cell_contents, FunctionType)]
+    return functions[0] if functions else raw
 
 
 def _names(owner: Any) -> set[str]:
@@ -126,6 +140,13 @@ def _names(owner: Any) -> set[str]:
 
 def _matches(located: Located, pattern: str) -> bool:
     """Whether a glob means this: a function of this module or class, private ones only where the pattern says so."""
+    try:
+        return _is_function_of(located, pattern)
+    except Exception:  # a proxy which has nothing behind it at import time
+        return False
+
+
+def _is_function_of(located: Located, pattern: str) -> bool:
     if located.name.startswith("_") and not pattern.startswith("_"):
         return False
     raw = located.raw
@@ -184,11 +205,11 @@ def _inner(value: Any) -> Any:
         return value.__func__
     if inspect.ismethod(value):
         return value.__func__
-    run = getattr(type(value), "run", None)
-    if run is not None and hasattr(value, "apply_async") and hasattr(value, "delay"):  # a Celery task
-        return inspect.unwrap(value.run).__func__ if inspect.ismethod(value.run) else value.run
-    names = getattr(value, "__dict__", None)
-    return names.get("__wrapped__") if isinstance(names, dict) else getattr(value, "__wrapped__", None)
+    if hasattr(type(value), "run") and hasattr(type(value), "apply_async"):  # a Celery task
+        return value.run
+    if isinstance(value, FunctionType):
+        return vars(value).get("__wrapped__")
+    return getattr(value, "__wrapped__", None)
 
 
 def shape_of(value: Any) -> Shape:
