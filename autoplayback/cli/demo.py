@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Argument(help="Where to leave the service and its tapes.  [default: ./autoplayback-demo]")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where to leave the service and its tapes.  [default: ./autoplayback-demo]")
+    ] = None,
 ) -> None:
     """See HELP."""
     from autoplayback.demo import session
@@ -72,17 +74,24 @@ def _explain(results: list[dict[str, Any]]) -> None:
             typer.echo(f"  closer: autoplayback show {tape}\n          autoplayback replay {tape} --workdir after --debug")
         else:
             typer.echo(f"  closer: autoplayback show {tape}")
-    typer.echo("\nChange after/shop.py and replay again: `autoplayback replay --workdir after --last-failed`."
-               "\nExit status 1 of a replay means that something regressed, which is what stops a CI job.")
+    typer.echo(
+        "\nChange after/shop.py and replay again: `autoplayback replay --workdir after --last-failed`."
+        "\nExit status 1 of a replay means that something regressed, which is what stops a CI job."
+    )
 
 
 def _evidence(result: dict[str, Any]) -> list[str]:
     calls = result["calls"]
     if result["verdict"] == "equal":
-        return [f"calls: {calls['recorded']} recorded, {calls['answered']} answered from the tape, {calls['unanswered']} unanswered"]
+        return [
+            f"calls: {calls['recorded']} recorded, {calls['answered']} answered from the tape, {calls['unanswered']} unanswered"
+        ]
     if result["verdict"] == "diverged":
         return str(result["reason"]).splitlines()
-    return [f"{difference['at']}: {difference.get('recorded')!r} -> {difference.get('replayed')!r}" for difference in result["differences"][:3]]
+    return [
+        f"{difference['at']}: {difference.get('recorded')!r} -> {difference.get('replayed')!r}"
+        for difference in result["differences"][:3]
+    ]
 
 
 def _say(text: str, *, bold: bool = False) -> None:

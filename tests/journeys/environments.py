@@ -28,7 +28,20 @@ def overlay(*requirements: str) -> Path:
             site = next((folder / "lib").glob("python*/site-packages"))
             below = sysconfig.get_path("purelib")
             (site / "zz_below.pth").write_text(f"import site; site.addsitedir({below!r})\n")
-            subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", site,
-                            *requirements], check=True)
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-deps",
+                    "--target",
+                    site,
+                    *requirements,
+                ],
+                check=True,
+            )
             (folder / "complete").touch()
     return folder / "bin" / "python"

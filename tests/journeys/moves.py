@@ -67,14 +67,28 @@ class Project:
 
     def autoplayback(self, *arguments: str, timeout: float = 150) -> Run:
         """Runs the command line."""
-        done = subprocess.run([sys.executable, "-m", "autoplayback.cli", *arguments], cwd=self.folder, env=self.environment(),
-                              capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "autoplayback.cli", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
         return Run(done.returncode, done.stdout, done.stderr)
 
     def python(self, *arguments: str, interpreter: Path | str = sys.executable, timeout: float = 150, **variables: str) -> Run:
         """Runs Python, recorded where `variables` say so."""
-        done = subprocess.run([str(interpreter), *arguments], cwd=self.folder, env=self.environment(**variables), capture_output=True,
-                              text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            [str(interpreter), *arguments],
+            cwd=self.folder,
+            env=self.environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
         return Run(done.returncode, done.stdout, done.stderr)
 
     def tapes(self) -> list[dict[str, Any]]:
@@ -94,7 +108,9 @@ class Project:
         return Replay(run.status, run.out, run.err, results, summary)
 
     @contextmanager
-    def serving(self, command: Sequence[str], port: int, *, stop: int = signal.SIGTERM, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    def serving(
+        self, command: Sequence[str], port: int, *, stop: int = signal.SIGTERM, **variables: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """Runs a server recorded, from its first accepted connection to its end by `stop`; its log stays in `server.log`."""
         log = self.folder / "server.log"
         environment: Mapping[str, str] = self.environment(AUTOPLAYBACK="record", **variables)

@@ -33,7 +33,9 @@ def _form(session, url, n):
 
 def _file(session, url, n):
     body = random.Random(n).randbytes(3000)
-    assert session.post(f"{url}/post", files={"upload": ("x.bin", io.BytesIO(body))}).json()["files"]["upload"].startswith("data:")
+    assert (
+        session.post(f"{url}/post", files={"upload": ("x.bin", io.BytesIO(body))}).json()["files"]["upload"].startswith("data:")
+    )
 
 
 def _query(session, url, n):
@@ -84,7 +86,23 @@ def _auth(session, url, n):
     assert session.get(f"{url}/basic-auth/ann/open-sesame-{n}", auth=("ann", f"open-sesame-{n}")).json()["authenticated"] is True
 
 
-KINDS = (_json, _form, _file, _query, _bytes, _gzip, _stream, _stream_bytes, _redirect, _error, _uuid, _delay, _put, _cookies, _auth)
+KINDS = (
+    _json,
+    _form,
+    _file,
+    _query,
+    _bytes,
+    _gzip,
+    _stream,
+    _stream_bytes,
+    _redirect,
+    _error,
+    _uuid,
+    _delay,
+    _put,
+    _cookies,
+    _auth,
+)
 
 
 @pytest.fixture(scope="module")
@@ -105,15 +123,28 @@ def test_500_requests_over_two_workers_become_500_tapes_which_replay_equal(tmp_p
             for n in range(number, REQUESTS, CLIENTS):
                 KINDS[n % len(KINDS)](session, url, n)
 
-    command = [str(httpbin), "-m", "gunicorn", "--workers", "2", "--threads", "4", "--bind", f"127.0.0.1:{port}", "--no-control-socket",
-               "httpbin:app"]
+    command = [
+        str(httpbin),
+        "-m",
+        "gunicorn",
+        "--workers",
+        "2",
+        "--threads",
+        "4",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--no-control-socket",
+        "httpbin:app",
+    ]
     with project.serving(command, port), ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(client, range(CLIENTS)))
 
     tapes = project.tapes()
     assert len(tapes) == REQUESTS, (tmp_path / "server.log").read_text()[-3000:]
     assert len({tape["tape"] for tape in tapes}) == REQUESTS
-    assert sum(tape["metadata"]["status"] >= 400 for tape in tapes) == sum(KINDS[n % len(KINDS)] is _error for n in range(REQUESTS))
+    assert sum(tape["metadata"]["status"] >= 400 for tape in tapes) == sum(
+        KINDS[n % len(KINDS)] is _error for n in range(REQUESTS)
+    )
 
     replay = project.replay("--python", str(httpbin))
     assert replay.verdicts == {"equal": REQUESTS}, replay.failures()

@@ -20,10 +20,28 @@ def postgres() -> Iterator[str]:
     user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to be root
     with processes.folder("postgres-", user) as folder:
         data, log, port = folder / "data", folder / "log", processes.free_port()
-        subprocess.run([processes.binary("initdb", *_FOLDERS), "-D", str(data), "-U", "app", "--auth=trust", "--no-sync", "-E", "UTF8"],
-                       user=user, cwd=folder, check=True, capture_output=True)
-        command = [processes.binary("postgres", *_FOLDERS), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder),
-                   "-c", "fsync=off", "-c", "full_page_writes=off"]
+        subprocess.run(
+            [processes.binary("initdb", *_FOLDERS), "-D", str(data), "-U", "app", "--auth=trust", "--no-sync", "-E", "UTF8"],
+            user=user,
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
+        command = [
+            processes.binary("postgres", *_FOLDERS),
+            "-D",
+            str(data),
+            "-p",
+            str(port),
+            "-h",
+            "127.0.0.1",
+            "-k",
+            str(folder),
+            "-c",
+            "fsync=off",
+            "-c",
+            "full_page_writes=off",
+        ]
         url = f"postgresql://app@127.0.0.1:{port}/postgres"
         with processes.running(command, lambda: _answers(url), log, user=user, cwd=folder):
             yield url

@@ -40,8 +40,9 @@ def folder(prefix: str, owner: str | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def running(command: list[str], ready: Callable[[], bool], log: Path, *, seconds: float = 60, user: str | None = None,
-            **options: object) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], ready: Callable[[], bool], log: Path, *, seconds: float = 60, user: str | None = None, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a server until the block ends. Raises with its log where it isn't ready within `seconds`.
 
     Linux kills it when the tests die without cleaning up (a timeout ends their process at once).

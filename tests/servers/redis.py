@@ -14,7 +14,18 @@ def redis_url() -> Iterator[str]:
     """The URL of a server of this run's own."""
     with processes.folder("redis-") as folder:
         port = processes.free_port()
-        command = [processes.binary("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-                   "--dir", str(folder)]
+        command = [
+            processes.binary("redis-server"),
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            str(folder),
+        ]
         with processes.running(command, lambda: processes.listens(port), folder / "log"):
             yield f"redis://127.0.0.1:{port}/0"

@@ -39,8 +39,8 @@ class SeaweedFS:
 
     def client(self):
         """A boto3 client of one's own, to look behind the back of what is tested."""
-        return boto3.client("s3", endpoint_url=self.url, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1",
-                            config=Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=5))
+        return boto3.client("s3", endpoint_url=self.url, aws_access_key_id=KEY, aws_secret_access_key=SECRET,
+                            region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}, read_timeout=5))
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,8 @@ def seaweedfs() -> Iterator[SeaweedFS]:
         s3, tls, *others = free_ports(7)
         names = ("master.port", "volume.port", "filer.port", "admin.port")
         command = [weed, "-logtostderr=true", "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-                   *(f"-{name}={port}" for name, port in zip(names, others, strict=False)), f"-s3.port={s3}", f"-s3.port.https={tls}",
+                   *(f"-{name}={port}" for name, port in zip(names, others, strict=False)),
+                   f"-s3.port={s3}", f"-s3.port.https={tls}",
                    f"-s3.cert.file={files['cert']}", f"-s3.key.file={files['key']}", "-webdav=false", "-admin.ui=false",
                    "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-bucket={BUCKET}"]
         environment = {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}

@@ -62,8 +62,8 @@ def list_orders(query):
     with database() as connection:
         rows = connection.execute("select o.id, o.quantity, p.price from orders o join products p on p.id = o.product "
                                   "where o.customer = ? order by o.at", (query["customer"],)).fetchall()
-    # CHANGE 3: the sum also in euros. It asks the other service, where nothing was asked before.
     dollars = round(sum(total(row["price"], row["quantity"]) for row in rows), 2)
+    # CHANGE 3: the sum also in euros. It asks the other service, where nothing was asked before.
     return {"customer": query["customer"], "orders": len(rows), "total": dollars, "euros": round(dollars * rate("EUR"), 2)}
 
 

@@ -61,7 +61,8 @@ def list_orders(query):
     with database() as connection:
         rows = connection.execute("select o.id, o.quantity, p.price from orders o join products p on p.id = o.product "
                                   "where o.customer = ? order by o.at", (query["customer"],)).fetchall()
-    return {"customer": query["customer"], "orders": len(rows), "total": round(sum(total(row["price"], row["quantity"]) for row in rows), 2)}
+    dollars = round(sum(total(row["price"], row["quantity"]) for row in rows), 2)
+    return {"customer": query["customer"], "orders": len(rows), "total": dollars}
 
 
 ROUTES = {
