@@ -15,9 +15,14 @@ _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _MAKE_AND_REMOVE = 0x1FF0  # remove_dir, remove_file, make_char, dir, reg, sock, fifo, block, sym
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
+_FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 
 READS = _READ_FILE | _READ_DIR
-_FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+
+
+def moves() -> int:
+    """Moving and linking between folders, which every ruleset refuses unless it says otherwise."""
+    return _REFER if abi() >= 2 else 0
 
 
 def writes() -> int:
@@ -42,21 +47,22 @@ class _Beneath(ctypes.Structure):
     _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
 
 
-def ruleset(handled: int, allowed: Iterable[str]) -> int | None:
-    """A ruleset that refuses `handled` accesses but beneath `allowed` paths: a file descriptor for `restrict`; None where not offered."""
+def ruleset(handled: int, allowed: Iterable[str], partly: Iterable[str] = (), part: int = 0) -> int | None:
+    """A ruleset that refuses `handled` accesses but beneath `allowed` paths, and all but `part` of them beneath `partly`: a file
+    descriptor for `restrict`; None where not offered."""
     if abi() < 1:
         return None
     attributes = _Ruleset(handled)
     rules = kernel.syscall(_CREATE, ctypes.byref(attributes), ctypes.sizeof(attributes), 0)
     if rules < 0:
         return None
-    for path in allowed:
+    for path, access in [*((path, handled) for path in allowed), *((path, part) for path in partly)]:
         try:
             beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue  # isn't there, so nothing to allow
         folder = os.path.isdir(path)
-        rule = _Beneath(handled if folder else handled & _FILE_ONLY, beneath)
+        rule = _Beneath(access if folder else access & _FILE_ONLY, beneath)
         kernel.syscall(_ADD, rules, 1, ctypes.byref(rule), 0)
         os.close(beneath)
     return rules

@@ -66,6 +66,9 @@ def unanswered(target: Target, receiver: int | None, arguments: bytes, group: Gr
     candidates = list(near(asked, receiver, target, group))
     if not total:
         reason = f"{shown} was asked, but the recorded operation never called {target.name}"
+    elif target.role is Role.OUTPUT and candidates:
+        reason = f"{shown} was called once more than recorded: all {used} of {total} recorded calls are used up"
+        nearest = f"call #{group.calls[-1].seq}, the last recorded one"
     elif not candidates:
         reason = f"{shown} was asked on another {target.name.rpartition('.')[0]} than any recorded call; {used} of {total} used"
     else:
@@ -80,8 +83,8 @@ def unanswered(target: Target, receiver: int | None, arguments: bytes, group: Gr
             more = f"; and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
             state = "already used" if call.seq in group.taken else "not used"
             nearest = f"call #{call.seq} ({state}) differs in {differing}{more}"
-            if target.role is Role.INPUT:
-                roots = sorted({path.partition(".")[0].partition("[")[0].lstrip("*") for path, _, _ in fields})
+            roots = sorted({path.partition(".")[0].partition("[")[0].lstrip("*") for path, _, _ in fields})
+            if len(roots) < len(asked):
                 ways.append(f"    ignore: [{', '.join(roots)}]   # answers it with call #{call.seq}, where these don't matter")
     ways.append("    on_missing: call   # or {return: ...}; or record the operation again with this code")
     return Miss("unanswered", target.name, reason, describe(service_frame(sys._getframe(1))), nearest, "\n".join(ways), at)

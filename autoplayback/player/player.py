@@ -57,6 +57,10 @@ class Player:
             return self._outside(target, args, kwargs)
         return session.call(target, receiver, args, kwargs)
 
+    def type_of(self, handle: Any) -> str | None:
+        """The recorded class of a handle, as far as a tape says; interception asks it of those that it knows no class of."""
+        return None if self.session is None else self.session.type_of(handle)
+
     def _outside(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
         """A declared call outside the operation: while the service is imported, or from a thread of its own."""
         wanted = getattr(target.settings, "on_missing", "fail")

@@ -48,7 +48,8 @@ class Sandbox:
         """The service is imported: its folders are known. `reads` says whether reading elsewhere is refused by the kernel too."""
         self._territory.extend()
         if reads:
-            self._reads = landlock.ruleset(landlock.READS, self._territory.reads)
+            ours = (self._territory.scratch, *(("/dev/shm",) if self.own_shm else ()))
+            self._reads = landlock.ruleset(landlock.READS | landlock.moves(), ours, self._territory.reads, landlock.READS)
 
     def importing(self, refuse: tripwire.Refuse) -> None:
         """The service is imported or set up: it may read anything, and its refusals are ordinary errors."""

@@ -23,6 +23,7 @@ from autoplayback.tape.values import Encoder, Trust, rebuild
 
 Disguise = Callable[[bytes, tuple[str, ...], tuple[tuple[str, int], ...]], bytes]
 """Arguments as redaction would have left them on a tape: a service that has real secrets at replay still finds its answers."""
+LENGTHS = (".__len__", ".__length_hint__")
 SHOWN = 100
 """Unused calls and misses that a proof names."""
 
@@ -88,12 +89,17 @@ class Session:
 
     def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnsweredPassage | MissingPassage:
         """Answers one call from the tape. Raises Diverged where nothing on it does."""
+        if any(isinstance(argument, Diverged) for argument in args):
+            return AnsweredPassage(self.scope.muted, Answer())  # an __exit__ that our own exception passes through: let it pass
         draft = self.draft
         original = (receiver, args, kwargs)
         if target.codec is not None:
             args, kwargs = target.codec.asked(receiver, args, kwargs)
         number = self._number(receiver) if is_handle(receiver) else None
         arguments = draft.encoder.arguments(args, kwargs)
+        if target.name.endswith(LENGTHS) and is_handle(receiver) and not self._matcher.group(target).calls:
+            # `list(cursor)` looks for a length first. A recorded class without one had this answer; its stand-in can't know.
+            return AnsweredPassage(self.scope.muted, Answer(error=TypeError(f"{target.name}: the recorded object had no length")))
         with self._lock:
             note = draft.call(target, number, arguments)
             found = self._matcher.take(target, number, arguments)
@@ -109,6 +115,11 @@ class Session:
             self._answered += 1
             self.clock.reach(call.started + call.duration)
         return AnsweredPassage(self.scope.muted, self._answer(target, call, note, *original))
+
+    def type_of(self, handle: Any) -> str | None:
+        """The class of a handle that was made before the operation: `module:qualname`, as its tape says."""
+        number = self._number(handle)
+        return next((note.type for note in self.tape.handles if note.id == number), None)
 
     def refused(self, event: str, what: str) -> Diverged:
         """The sandbox refused undeclared I/O; what comes back is to be raised where it was tried."""

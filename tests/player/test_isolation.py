@@ -1,0 +1,142 @@
+"""What a tape's process does to itself is its own `error`, with the cause; the next tape doesn't notice."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autoplayback.equalizer.verdict import Verdict
+from tests.player.service import CONFIG, Service
+
+CODE = """
+import ctypes, os, signal, sys, threading, time
+
+def load(key): return key
+def send(value): pass
+
+def operation(what):
+    print("doing", what)
+    load(what)
+    if os.environ.get("AUTOPLAYBACK") == "record":
+        return what
+    if what == "hang": time.sleep(1000)
+    if what == "spin":
+        while True: pass
+    if what == "segfault": ctypes.string_at(0)
+    if what == "exit": os._exit(7)
+    if what == "sys.exit": sys.exit(3)
+    if what == "abort": os.abort()
+    if what == "kill": os.kill(os.getpid(), signal.SIGKILL)
+    if what == "memory":
+        kept = []
+        while True: kept.append(bytearray(1 << 20))
+    if what == "global": STATE.append(1); return len(STATE)
+    if what == "noise": print("x" * 1_000_000)
+    if what == "thread": threading.Thread(target=time.sleep, args=(1000,)).start()
+    return what
+
+STATE = []
+"""
+
+
+def service(folder: Path, whats: list[str], code: str = CODE) -> Service:
+    made = Service(folder, code)
+    made.record(f"import svc\nfor what in {whats!r}: svc.operation(what)")
+    return made
+
+
+@pytest.mark.parametrize("isolation", ["fork", "spawn"])
+def test_each_cause_is_told_and_hurts_no_other(tmp_path: Path, isolation: str) -> None:
+    """Hung, crashed, exited and memory-eating tapes between good ones."""
+    causes = {"hang": "--timeout", "spin": "--timeout", "segfault": "SIGSEGV", "exit": "status 7", "abort": "SIGABRT", "kill": "SIGKILL",
+              "memory": "out of memory"}
+    whats = ["fine", *(what for cause in causes for what in (cause, "fine")), "noise", "thread", "fine"]
+    made = service(tmp_path, whats)
+    began = time.monotonic()
+    results = made.replay(timeout=1.5, memory=400, isolation=isolation)
+    assert time.monotonic() - began < 60
+    for what, result in zip(whats, results, strict=True):
+        if what in causes:
+            assert result.verdict is Verdict.ERROR, (what, result)
+            assert causes[what] in result.reason, (what, result.reason)
+        else:
+            assert result.verdict is Verdict.EQUAL, (what, result)
+    hung = results[whats.index("hang")]
+    line = next(number for number, text in enumerate(CODE.splitlines(), 1) if '== "hang"' in text)
+    assert f'svc.py", line {line} in operation' in hung.reason
+    assert "doing hang" in hung.reason
+
+
+def test_tapes_share_no_state(tmp_path: Path) -> None:
+    """Each tape sees the service as it was imported."""
+    made = service(tmp_path, ["global", "global", "global"])
+    values = [played.replay.outcome.value for played in made.play() if played.replay]
+    assert len(values) == 3 and len(set(values)) == 1
+
+
+def test_sys_exit_is_the_operations_outcome(tmp_path: Path) -> None:
+    """SystemExit is an exception like another: recorded returned, replay raised."""
+    [result] = service(tmp_path, ["sys.exit"]).replay()
+    assert result.verdict is Verdict.FAILED and "SystemExit" in result.reason
+
+
+def test_threads_at_import_ask_for_fresh_processes(tmp_path: Path) -> None:
+    """A fork would lose the service's threads: each tape gets its own process, and the run says why."""
+    code = CODE + "\nthreading.Thread(target=lambda: time.sleep(1000), name='poller', daemon=True).start()\n"
+    made = service(tmp_path, ["fine", "global", "global"], code)
+    results = made.replay()
+    assert [result.verdict for result in results] == [Verdict.EQUAL, Verdict.DIFFERENT, Verdict.DIFFERENT]
+    assert made.ready[0].isolation == "spawn" and "poller" in made.ready[0].reason
+
+
+def test_a_module_that_fails_to_import(tmp_path: Path) -> None:
+    """Its tapes are errors with the service's own traceback."""
+    made = service(tmp_path, ["fine"])
+    made.code(CODE + "\ndef setup():\n    raise RuntimeError('no settings')\nsetup()\n")
+    [result] = made.replay()
+    assert result.verdict is Verdict.ERROR
+    assert "no settings" in result.reason and "in setup" in result.reason and "autoplayback/player" not in result.reason
+
+
+def test_an_import_that_ends_the_interpreter(tmp_path: Path) -> None:
+    """Every tape is an error that says so, and the run doesn't try again and again."""
+    made = service(tmp_path, ["fine"] * 4)
+    made.code(CODE + "\nprint('bye'); os._exit(5)\n")
+    results = made.replay()
+    assert [result.verdict for result in results] == [Verdict.ERROR] * 4
+    assert "status 5" in results[0].reason and "bye" in results[0].reason
+
+
+def test_io_at_import_is_refused_and_told(tmp_path: Path) -> None:
+    """A service that connects or writes while it is imported is told so; reading its settings is its own business."""
+    made = service(tmp_path, ["fine"])
+    (tmp_path.parent / "settings.ini").write_text("x")
+    made.code(CODE + "\nimport socket\nopen('../settings.ini').read()\ntry: socket.create_connection(('127.0.0.1', 9))\nexcept OSError: pass\n")
+    [result] = made.replay()
+    assert result.verdict is Verdict.EQUAL
+    assert any("socket" in note for note in made.ready[0].notes)
+
+
+def test_a_declared_input_at_import_is_an_error(tmp_path: Path) -> None:
+    """No tape answers what is asked before the operation; the error says what to do."""
+    made = Service(tmp_path, "import lib\ndef operation(): return lib.load(1)", CONFIG.replace("svc:load", "lib:load"))
+    made.code("def load(key): return key", "lib")
+    made.record("import svc; svc.operation()")
+    made.code("import lib\nlib.load('early')\ndef operation(): return lib.load(1)")
+    [result] = made.replay()
+    assert result.verdict is Verdict.ERROR and "on_missing" in result.reason
+
+
+def test_an_interpreter_without_autoplayback(tmp_path: Path) -> None:
+    """Says what to install, with the status of a usage error."""
+    made = service(tmp_path, ["fine"])
+    bare = tmp_path / "bare"
+    made.run(sys.executable, "-m", "venv", "--without-pip", str(bare))
+    done = made.run(sys.executable, "-m", "autoplayback.cli", "replay", "--python", str(bare / "bin" / "python"),
+                    env={"PYTHONPATH": ""} if not os.environ.get("PYTHONPATH") else None)
+    if "not installed" in done.stderr:
+        assert done.returncode == 2 and "pip install autoplayback" in done.stderr
