@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import msgspec
 
 from autoplayback.cassettes.openfile import make_folder
 from autoplayback.cassettes.places import cache_folder, digest
-from autoplayback.cassettes.query import Query
+from autoplayback.cassettes.query import FIELDS, OUTCOMES, Query, sample, value_of
 from autoplayback.config.notations import Condition, NotationError, span
 from autoplayback.errors import CassetteError
 from autoplayback.tape.model import Summary
@@ -29,9 +30,9 @@ SCHEMA = 1
 _TABLES = """
 CREATE TABLE IF NOT EXISTS segments (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, stamp TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS tapes (
-    id TEXT UNIQUE NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, operation TEXT NOT NULL,
+    id TEXT NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, operation TEXT NOT NULL,
     started INTEGER NOT NULL, seconds REAL NOT NULL, outcome TEXT NOT NULL, calls INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    metadata TEXT NOT NULL);
+    metadata TEXT NOT NULL, UNIQUE (id, segment));
 CREATE INDEX IF NOT EXISTS by_operation ON tapes (operation, started, outcome, seconds);
 CREATE INDEX IF NOT EXISTS by_start ON tapes (started);
 CREATE INDEX IF NOT EXISTS by_segment ON tapes (segment);
@@ -61,42 +62,83 @@ class Catalog:
             return dict(db.execute("SELECT name, stamp FROM segments"))
 
     def update(self, put: Iterable[tuple[str, str, Sequence[Located]]], drop: Iterable[str] = ()) -> None:
-        """Forgets the segments in `drop`, then takes in (name, stamp, rows) of each of `put`, a later name winning over an
-        earlier one where both hold a tape. Each segment is taken in whole or not at all."""
+        """Forgets the segments in `drop`, then takes in (name, stamp, rows) of each of `put`, each whole or not at all.
+
+        A tape may stand in two segments, where a rewriting was interrupted: it is one tape, and stays when either goes.
+        """
         with self._connected() as db:
             for name in drop:
                 with db:
-                    db.execute("DELETE FROM tapes WHERE segment = (SELECT number FROM segments WHERE name = ?)", (name,))
-                    db.execute("DELETE FROM segments WHERE name = ?", (name,))
+                    db.execute("BEGIN IMMEDIATE")
+                    _forget(db, name)
             for name, stamp, rows in put:
                 with db:
-                    db.execute("INSERT OR REPLACE INTO segments (name, stamp) VALUES (?, ?)", (name, stamp))
-                    (number,) = db.execute("SELECT number FROM segments WHERE name = ?", (name,)).fetchone()
+                    db.execute("BEGIN IMMEDIATE")  # another process may be synchronising too: the second finds it done
+                    _forget(db, name)
+                    number = db.execute("INSERT INTO segments (name, stamp) VALUES (?, ?)", (name, stamp)).lastrowid
                     db.executemany("INSERT OR REPLACE INTO tapes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (
                         (s.tape, number, offset, length, s.operation, s.started, s.seconds, s.outcome, s.calls, s.bytes,
                          _encode(s.metadata).decode())
                         for s, offset, length in rows))
 
-    def find(self, query: Query) -> Iterator[Summary]:
-        """The rows which may be meant, in no order; the query itself decides."""
-        clauses, values = _narrowed(query)
-        where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    def choose(self, query: Query, besides: Mapping[str, Summary] | None = None,
+               without: Collection[str] = ()) -> Iterator[Summary]:
+        """What the query chooses from these rows and those `besides`, by id; the ids in `without` don't count."""
+        besides = {id: summary for id, summary in (besides or {}).items() if id not in without}
+        hidden = {*without, *besides}
+        narrowing = _Narrowing(query)
+        if query.sample is not None and narrowing.exact and (query.by is None or query.by in FIELDS or _is_metadata(query.by)):
+            return self._sampled(query, narrowing, besides, hidden)
+        stop = None if query.sample is not None else query.limit
+        found = [*besides.values(), *self._matching(query, narrowing, hidden, stop)]
+        return query.choose(found)
+
+    def _matching(self, query: Query, narrowing: _Narrowing, hidden: Collection[str], stop: int | None) -> Iterator[Summary]:
+        """Rows that match; the newest `stop` of them, or all."""
+        order = "" if stop is None else " ORDER BY started DESC, id DESC"
+        seen = set(hidden)
+        count = 0
         with self._connected() as db:
-            rows = db.execute(f"SELECT {_COLUMNS} FROM tapes{where}", values).fetchall()
-        for id, operation, started, seconds, outcome, calls, size, metadata in rows:
-            yield Summary(id, operation, started, seconds, outcome, calls, size, _decode(metadata))
+            for row in db.execute(f"SELECT {_COLUMNS} FROM tapes{narrowing.where}{order}", narrowing.values):
+                summary = _summary(row)
+                if summary.tape not in seen and query.matches(summary):
+                    seen.add(summary.tape)
+                    yield summary
+                    count += 1
+                    if count == stop:
+                        return
+
+    def _sampled(self, query: Query, narrowing: _Narrowing, besides: Mapping[str, Summary],
+                 hidden: Collection[str]) -> Iterator[Summary]:
+        """A sample where SQL says all: only ids and keys of what matches are looked at, rows only of what is drawn."""
+        key, bound = _key_column(query.by)
+        with self._connected() as db:
+            rows = db.execute(f"SELECT id, {key} FROM tapes{narrowing.where}", bound + narrowing.values)
+            keys: dict[str, Any] = dict(rows)
+            candidates: list[tuple[Any, str, str]] = [(value, id, id) for id, value in keys.items() if id not in hidden]
+            candidates.extend((None if query.by is None else value_of(summary, query.by), id, id)
+                              for id, summary in besides.items() if query.matches(summary))
+            drawn = sample(candidates, query.sample or 0, query.seed)
+            found = {id: besides[id] for id in drawn if id in besides}
+            wanted = [id for id in drawn if id not in besides]
+            for start in range(0, len(wanted), 500):
+                some = wanted[start:start + 500]
+                rows = db.execute(f"SELECT {_COLUMNS} FROM tapes WHERE id IN ({_marks(some)})", some)
+                found.update((row[0], _summary(row)) for row in rows)
+        return replace(query, sample=None).choose(found.values())
 
     def locate(self, tape_id: str) -> tuple[str, int, int] | None:
-        """(segment, offset, length) of a tape's entry."""
+        """(segment, offset, length) of a tape's entry, the one read last where there are two."""
         with self._connected() as db:
             row: tuple[str, int, int] | None = db.execute(
-                "SELECT name, offset, length FROM tapes JOIN segments ON number = segment WHERE id = ?", (tape_id,)).fetchone()
+                "SELECT name, offset, length FROM tapes JOIN segments ON number = segment WHERE id = ? ORDER BY number DESC",
+                (tape_id,)).fetchone()
         return row
 
     def beginning(self, prefix: str, count: int = 4) -> list[str]:
         """A few of the ids that begin with `prefix`."""
         with self._connected() as db:
-            rows = db.execute("SELECT id FROM tapes WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+            rows = db.execute("SELECT DISTINCT id FROM tapes WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
                               (prefix, prefix + "\U0010ffff", count)).fetchall()
         return [id for (id,) in rows]
 
@@ -155,48 +197,82 @@ def _prepared(db: sqlite3.Connection) -> sqlite3.Connection:
     return db
 
 
-def _narrowed(query: Query) -> tuple[list[str], list[Any]]:
-    clauses: list[str] = []
-    values: list[Any] = []
-
-    def add(clause: str, *bound: Any) -> None:
-        clauses.append(clause)
-        values.extend(bound)
-
-    if query.since is not None:
-        add("started >= ?", _bounded(query.since))
-    if query.until is not None:
-        add("started < ?", _bounded(query.until))
-    if query.operations and not any(set(name) & set("*?[") for name in query.operations):
-        add(f"operation IN ({_marks(query.operations)})", *query.operations)
-    if query.ids and len(query.ids) <= 500:
-        add("(" + " OR ".join(["id >= ? AND id < ?"] * len(query.ids)) + ")",
-            *(bound for id in query.ids for bound in (id, id + "\U0010ffff")))
-    for condition in query.where:
-        _narrow(condition, add)
-    return clauses, values
+def _forget(db: sqlite3.Connection, name: str) -> None:
+    db.execute("DELETE FROM tapes WHERE segment = (SELECT number FROM segments WHERE name = ?)", (name,))
+    db.execute("DELETE FROM segments WHERE name = ?", (name,))
 
 
-def _narrow(condition: Condition, add: Any) -> None:
-    key, operator, wanted = condition.key, condition.operator, condition.values
-    if key in ("seconds", "duration", "calls", "bytes"):
-        column = "seconds" if key == "duration" else key
-        number = _number(wanted[0]) if operator in ("<", "<=", ">", ">=") else None
-        if number is not None:
-            add(f"{column} {operator} ?", number)
-    elif key == "outcome" and operator == "=":
-        add(f"outcome IN ({_marks(wanted)})", *wanted)
-    elif key in ("tape", "operation", "error", "raised", "returned") or key.startswith("metadata.") or set(key) & set('"\\\0'):
-        return
-    elif operator == "=" and not {"", "null"} & set(wanted):
+class _Narrowing:
+    """The part of a query that SQL can say: each clause holds for every tape that the query means."""
+
+    def __init__(self, query: Query) -> None:
+        self.values: list[Any] = []
+        self.exact = True
+        """Whether the clauses hold for no other tape either."""
+        self._clauses: list[str] = []
+        if query.since is not None:
+            self._add("started >= ?", _bounded(query.since))
+        if query.until is not None:
+            self._add("started < ?", _bounded(query.until))
+        if any(set(name) & set("*?[") for name in query.operations):
+            self.exact = False
+        elif query.operations:
+            self._add(f"operation IN ({_marks(query.operations)})", *query.operations)
+        if len(query.ids) > 400:
+            self.exact = False
+        elif query.ids:
+            self._add("(" + " OR ".join(["id >= ? AND id < ?"] * len(query.ids)) + ")",
+                      *(bound for id in query.ids for bound in (id, id + "\U0010ffff")))
+        for condition in query.where:
+            if not self._exactly(condition):
+                self.exact = False
+                self._roughly(condition)
+        self.where = f" WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
+
+    def _add(self, clause: str, *values: Any) -> None:
+        self._clauses.append(clause)
+        self.values.extend(values)
+
+    def _exactly(self, condition: Condition) -> bool:
+        if condition.key in ("seconds", "duration", "calls", "bytes") and condition.operator in ("<", "<=", ">", ">="):
+            number = _number(condition.values[0])
+            if number is not None:
+                self._add(f"{FIELDS[condition.key]} {condition.operator} ?", number)
+                return True
+        if condition.key == "outcome" and condition.operator == "=":
+            self._add(f"outcome IN ({_marks(condition.values)})", *condition.values)
+            return True
+        return False
+
+    def _roughly(self, condition: Condition) -> None:
+        wanted = condition.values
+        if condition.operator != "=" or {"", "null"} & set(wanted) or not _is_metadata(condition.key):
+            return
         candidates: list[Any] = list(wanted)
         for text in wanted:
-            number = _number(text)
-            if number is not None:
+            if (number := _number(text)) is not None:
                 candidates.append(number)
             if text.lower() in ("true", "false"):
                 candidates.append(int(text.lower() == "true"))  # how json_extract gives a boolean
-        add(f"json_extract(metadata, ?) IN ({_marks(candidates)})", f'$."{key}"', *candidates)
+        self._add(f"json_extract(metadata, ?) IN ({_marks(candidates)})", f'$."{condition.key}"', *candidates)
+
+
+def _is_metadata(key: str) -> bool:
+    """Whether a key names metadata, and so that SQLite's paths can say it."""
+    return key not in FIELDS and key not in OUTCOMES and not key.startswith("metadata.") and not set(key) & set('"\\\0')
+
+
+def _key_column(key: str | None) -> tuple[str, list[Any]]:
+    if key is None:
+        return "NULL", []
+    if key in FIELDS:
+        return {"tape": "id"}.get(FIELDS[key], FIELDS[key]), []
+    return "json_extract(metadata, ?)", [f'$."{key}"']
+
+
+def _summary(row: Sequence[Any]) -> Summary:
+    id, operation, started, seconds, outcome, calls, size, metadata = row
+    return Summary(id, operation, started, seconds, outcome, calls, size, _decode(metadata))
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -43,10 +43,12 @@ class FolderCassette:
         """The tapes that a query finds, newest first, those of running recorders included."""
         query = query or Query()
         self._synchronise()
-        gone = self._gone()
-        found = {summary.tape: summary for summary in self._rows(query) if summary.tape not in gone}
-        found.update((id, at.summary) for id, (_, at) in self._live.items() if id not in gone)
-        return query.choose(found.values())
+        live = {id: at.summary for id, (_, at) in self._live.items()}
+        try:
+            return self._catalog.choose(query, live, self._gone())
+        except CatalogLost:
+            self._synchronise()
+            return self._catalog.choose(query, live, self._gone())
 
     def load(self, tape_id: str) -> Tape:
         """One tape by its whole id."""
@@ -175,13 +177,6 @@ class FolderCassette:
         changed = sorted(name for name, stamp in stamps.items() if known.get(name) != stamp)
         gone = [name for name in known if name not in stamps or name in changed]
         self._catalog.update(((name, stamps[name], rows) for name in changed if (rows := self._rows_of(name)) is not None), gone)
-
-    def _rows(self, query: Query) -> list[Summary]:
-        try:
-            return list(self._catalog.find(query))
-        except CatalogLost:
-            self._synchronise()
-            return list(self._catalog.find(query))
 
     def _rows_of(self, name: str) -> list[Located] | None:
         try:

@@ -23,6 +23,8 @@ FIELDS = {
     "calls": "calls", "bytes": "bytes",
 }
 """What a condition's key may name besides metadata; `metadata.NAME` reaches metadata which is called like one of these."""
+OUTCOMES = {"error": "raised", "raised": "raised", "returned": "returned"}
+"""Keys that say of a tape how it ended, true or false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ def value_of(summary: Summary, key: str) -> Any:
     """What a condition's key names: a field of the row, or metadata. None where it isn't there."""
     if key in FIELDS:
         return getattr(summary, FIELDS[key])
-    if key in ("error", "raised", "returned"):
-        return summary.outcome == ("raised" if key == "error" else key)
+    if key in OUTCOMES:
+        return summary.outcome == OUTCOMES[key]
     return summary.metadata.get(key.removeprefix("metadata."), summary.metadata.get(key))
 
 

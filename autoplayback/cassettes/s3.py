@@ -54,11 +54,10 @@ class S3Cassette:
         query = query or Query()
         self._synchronise(query.since, query.until)
         try:
-            rows = list(self._catalog.find(query))
+            return self._catalog.choose(query, without=self._gone)
         except CatalogLost:
             self._synchronise(query.since, query.until)
-            rows = list(self._catalog.find(query))
-        return query.choose(summary for summary in rows if summary.tape not in self._gone)
+            return self._catalog.choose(query, without=self._gone)
 
     def load(self, tape_id: str) -> Tape:
         """One tape by its whole id."""

@@ -1,4 +1,4 @@
-"""What every cassette must do. A store's own test class says how to make one, and how to read and spoil its bytes behind its back."""
+"""What every cassette must do. A store's test class says how to make one, and how to read and spoil its bytes behind its back."""
 
 from __future__ import annotations
 

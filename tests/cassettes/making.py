@@ -17,8 +17,8 @@ INPUT = Target(Role.INPUT, "repo.load", "orders.repo", "Repo.load", Shape.FUNCTI
 _encoder = Encoder()
 
 
-def draft(calls: int = 3, *, operation: str = "place_order", started: int | None = None, seconds: float = 0.01, raised: bool = False,
-          noise: int = 20, id: str | None = None, **metadata: Any) -> Draft:
+def draft(calls: int = 3, *, operation: str = "place_order", started: int | None = None, seconds: float = 0.01,
+          raised: bool = False, noise: int = 20, id: str | None = None, **metadata: Any) -> Draft:
     """A finished operation; `noise` random bytes a call keep it from being compressed away."""
     target = OPERATION if operation == "place_order" else Target(Role.OPERATION, operation, "m", operation)
     made = Draft(id or ulid.new(started), target, random.getrandbits(62), {"host": "test", "pid": os.getpid()})

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -192,8 +193,8 @@ from autoplayback.cassettes.folder import FolderCassette
 try: list(FolderCassette(Path({str(cassette.folder)!r})).summaries())
 except Exception as error: print(type(error).__name__, error)
 """
-    run = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={"HOME": "/nonexistent"},
-                         check=False)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
+                         env={"HOME": "/nonexistent"})
     if "ModuleNotFoundError" in run.stderr or "PermissionError" in run.stderr or not run.stdout:
         pytest.skip("the other user can't run this Python")
     assert run.stdout.startswith("CassetteError")

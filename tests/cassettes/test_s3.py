@@ -16,7 +16,7 @@ from autoplayback.errors import CassetteError, TapeNotFound
 from tests.cassettes.contract import HOUR, CassetteContract
 from tests.cassettes.making import tape
 from tests.servers.proxy import Proxy
-from tests.servers.seaweedfs import BUCKET, bucket, seaweedfs  # noqa: F401 (fixtures)
+from tests.servers.seaweedfs import BUCKET
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ def test_over_tls_with_a_certificate_of_ones_own(bucket, seaweedfs):
     one = tape()
     assert cassette.add([one]) == 1
     assert S3Cassette(bucket, settings).load(one.id) == one
-    with pytest.raises(CassetteError, match="can't reach it.*CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(CassetteError, match=r"can't reach it.*CERTIFICATE_VERIFY_FAILED"):
         list(S3Cassette(bucket, Settings(s3=S3(endpoint=seaweedfs.https_url))).summaries())
 
 

@@ -18,7 +18,7 @@ from autoplayback.recorder.shipper import Shipper
 from autoplayback.recorder.spool import for_url
 from tests.cassettes.making import draft
 from tests.servers.proxy import Proxy
-from tests.servers.seaweedfs import BUCKET, bucket, seaweedfs  # noqa: F401 (fixtures)
+from tests.servers.seaweedfs import BUCKET
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -146,7 +146,7 @@ def test_wrong_and_renewed_credentials(bucket, monkeypatch):
     """Expired or wrong secrets fail the round and lose nothing; with good ones the next round ships it all."""
     ids = record(bucket)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "expired")
-    with pytest.raises(CassetteError, match="secret key is wrong|access denied|expired"):
+    with pytest.raises(CassetteError, match=r"secret key is wrong|access denied|expired"):
         Shipper(settings(bucket), spool_folder(bucket)).ship()
     assert len(waiting(bucket)) == 1
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
@@ -178,7 +178,11 @@ def test_one_of_many_shippers_works_at_a_time(bucket, proxy):
     ids = record(bucket)
     proxy.set("slow")
     results = []
-    threads = [threading.Thread(target=lambda: results.append(Shipper(settings(bucket), spool_folder(bucket)).ship())) for _ in range(3)]
+
+    def ship():
+        results.append(Shipper(settings(bucket), spool_folder(bucket)).ship())
+
+    threads = [threading.Thread(target=ship) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -202,8 +206,8 @@ def test_a_service_that_ends_with_a_black_hole_ends_in_time(bucket, proxy):
         for _ in range(10): spool.offer(draft())
         print(time.time())
     """
-    out = subprocess.run([sys.executable, "-c", textwrap.dedent(code), bucket, str(ROOT)], capture_output=True, text=True, timeout=60,
-                         check=True).stdout
+    out = subprocess.run([sys.executable, "-c", textwrap.dedent(code), bucket, str(ROOT)], capture_output=True, text=True,
+                         timeout=60, check=True).stdout
     assert time.time() - float(out) < 5
     proxy.set("")
     Shipper(settings(bucket), spool_folder(bucket)).ship()

@@ -39,7 +39,8 @@ def folder(tmp_path):
 
 
 def spool(folder, *, finish=None, seal_seconds=300.0, **limits):
-    return Spool(Settings(service="orders", tapes=str(folder), limits=Limits(**limits)), folder, finish=finish, seal_seconds=seal_seconds)
+    settings = Settings(service="orders", tapes=str(folder), limits=Limits(**limits))
+    return Spool(settings, folder, finish=finish, seal_seconds=seal_seconds)
 
 
 def ids(folder):
@@ -197,7 +198,8 @@ def test_a_full_disk_costs_whole_tapes_and_no_bogus_one(tmp_path):
     """On a file system of 1 MB: what fits is whole, what doesn't is counted, and recording goes on when there is room again."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("may not mount a file system here")
     try:
         folder = disk / "tapes"
@@ -253,11 +255,13 @@ recording.offer(draft()); recording.flush(); time.sleep(1.5); recording.offer(dr
     calls = [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines() if str(folder) in line and ".lost" not in line]
     shape = " ".join(
         name for call in calls for pattern, name in (
-            (r"openat.*\.new.*O_CREAT\|O_EXCL\|O_APPEND", "create"), (r"flock\(.*LOCK_EX", "lock"), (r"rename\(.*\.new\".*\.open\"", "open"),
+            (r"openat.*\.new.*O_CREAT\|O_EXCL\|O_APPEND", "create"), (r"flock\(.*LOCK_EX", "lock"),
+            (r"rename\(.*\.new\".*\.open\"", "open"),
             (r"write\(\d+<[^>]*\.(new|open)", "write"), (r"fdatasync\(", "datasync"), (r"fsync\(\d+<[^>]*\.open>", "sync"),
             (r"rename\(.*\.open\".*\.tapes\"", "seal"), (r"fsync\(\d+<[^>]*tapes>\)", "sync-folder"))
         if re.match(pattern, call))
-    assert re.fullmatch(r"create lock write open write (write )*datasync write (datasync )?write sync seal sync-folder", shape), shape
+    expected = r"create lock write open write (write )*datasync write (datasync )?write sync seal sync-folder"
+    assert re.fullmatch(expected, shape), shape
 
 
 def test_memory_is_bounded_and_whole_tapes_are_dropped(folder, caplog):
@@ -445,7 +449,8 @@ def test_multiprocessing_children_keep_what_they_record(folder):
             recording.offer(draft(number=number))
         if __name__ == "__main__":
             for method in ("fork", "spawn"):
-                children = [multiprocessing.get_context(method).Process(target=work, args=(f"{{method}}-{{n}}",)) for n in range(2)]
+                context = multiprocessing.get_context(method)
+                children = [context.Process(target=work, args=(f"{{method}}-{{n}}",)) for n in range(2)]
                 for each in children: each.start()
                 for each in children: each.join()
     """))
