@@ -20,10 +20,14 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    results: Annotated[list[str], typer.Argument(metavar="RESULTS...", help="Files that `replay --json` wrote; several (shards) become one.")],
+    results: Annotated[
+        list[str], typer.Argument(metavar="RESULTS...", help="Files that `replay --json` wrote; several (shards) become one.")
+    ],
     html: Annotated[str | None, typer.Option("--html", metavar="FILE", help="One page, for a browser.")] = None,
     junit: Annotated[str | None, typer.Option("--junit", metavar="FILE", help="JUnit XML, for a CI server.")] = None,
-    markdown: Annotated[str | None, typer.Option("--markdown", metavar="FILE", help="For a CI job's summary page, below 900 kB.")] = None,
+    markdown: Annotated[
+        str | None, typer.Option("--markdown", metavar="FILE", help="For a CI job's summary page, below 900 kB.")
+    ] = None,
     failures: Annotated[str | None, typer.Option("--failures", metavar="DIR", help="A Markdown file per failure.")] = None,
     strict: Strict = False,
 ) -> None:

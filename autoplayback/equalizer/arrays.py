@@ -1,4 +1,4 @@
-"""Arrays and scalars of numpy as plain numbers, read from their bytes: comparing needs no numpy, nor the service's version of it."""
+"""Arrays and scalars of numpy as plain numbers, read from their bytes: comparing needs no numpy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import Any
 from autoplayback.tape.values import Tagged
 
 _FORMATS = {
-    "b1": "?", "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f2": "e", "f4": "f", "f8": "d",
+    "b1": "?",
+    "i1": "b",
+    "u1": "B",
+    "i2": "h",
+    "u2": "H",
+    "i4": "i",
+    "u4": "I",
+    "i8": "q",
+    "u8": "Q",
+    "f2": "e",
+    "f4": "f",
+    "f8": "d",
 }
 _MOST = 4_000_000
 """Elements: larger arrays are compared as bytes."""

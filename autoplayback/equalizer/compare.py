@@ -20,8 +20,14 @@ from autoplayback.errors import AutoplaybackError, ReplayError
 from autoplayback.tape.model import End, Playback, Tape
 
 
-def compare(recorded: Tape, replayed: Tape, rules: Compare | None = None, *, moved: Mapping[str, str] | None = None,
-            settled: Collection[str] = frozenset()) -> Judgement:
+def compare(
+    recorded: Tape,
+    replayed: Tape,
+    rules: Compare | None = None,
+    *,
+    moved: Mapping[str, str] | None = None,
+    settled: Collection[str] = frozenset(),
+) -> Judgement:
     """Judges a replay. Never raises: what can't be compared is the verdict `error`.
 
     What stands first wins: the proof of the replay (`diverged`, `error`), then how both ended (`failed`), then differences, then
@@ -33,7 +39,9 @@ def compare(recorded: Tape, replayed: Tape, rules: Compare | None = None, *, mov
     except AutoplaybackError as error:
         return Judgement(Verdict.ERROR, f"the tapes can't be compared: {error}", counts=counts(recorded, replayed))
     except (ValueError, RecursionError, MemoryError) as error:
-        return Judgement(Verdict.ERROR, f"the tapes can't be compared: {type(error).__name__}: {error}", counts=counts(recorded, replayed))
+        return Judgement(
+            Verdict.ERROR, f"the tapes can't be compared: {type(error).__name__}: {error}", counts=counts(recorded, replayed)
+        )
 
 
 @lru_cache(maxsize=64)
@@ -43,7 +51,9 @@ def _book(rules: bytes) -> Rulebook:
 
 
 class _Comparison:
-    def __init__(self, recorded: Tape, replayed: Tape, book: Rulebook, moved: Mapping[str, str], settled: Collection[str]) -> None:
+    def __init__(
+        self, recorded: Tape, replayed: Tape, book: Rulebook, moved: Mapping[str, str], settled: Collection[str]
+    ) -> None:
         self.recorded, self.replayed = recorded, replayed
         self.book, self.moved = book, moved
         self.unsettled = [rule for rule in book.rules if rule.text not in settled]
@@ -70,21 +80,42 @@ class _Comparison:
         readings, raw, differ = self._differences(old, new)
         rules = self._rules(differ, (old, new))
         verdict, reason = self._verdict(playback, old, new, readings, raw)
-        judgement = self.judgement(verdict, reason, tuple(map(showing.difference, raw[:MOST])), tuple(readings),
-                                   truncated=differ.truncated or len(raw) > MOST, rules=rules)
+        judgement = self.judgement(
+            verdict,
+            reason,
+            tuple(map(showing.difference, raw[:MOST])),
+            tuple(readings),
+            truncated=differ.truncated or len(raw) > MOST,
+            rules=rules,
+        )
         comparator = self.book.compare.comparator
         if comparator is None or verdict is Verdict.DIVERGED or old.failed or new.failed:
             return judgement
         return self._asked(comparator, old, new, judgement)
 
-    def judgement(self, verdict: Verdict, reason: str, differences: tuple[Difference, ...] = (), readings: tuple[Reading, ...] = (), *,
-                  truncated: bool = False, rules: dict[str, str] | None = None) -> Judgement:
+    def judgement(
+        self,
+        verdict: Verdict,
+        reason: str,
+        differences: tuple[Difference, ...] = (),
+        readings: tuple[Reading, ...] = (),
+        *,
+        truncated: bool = False,
+        rules: dict[str, str] | None = None,
+    ) -> Judgement:
         return Judgement(verdict, reason, differences, readings, truncated, rules or {}, self.counts, tuple(self.notes))
 
     def _identical(self) -> bool:
         """Whether the encoded documents agree byte for byte, and nothing asks to look inside."""
         rules = self.book.compare
-        if self.book.metrics or self.unsettled or rules.comparator or rules.extractor or rules.duration is not None or self.counts:
+        if (
+            self.book.metrics
+            or self.unsettled
+            or rules.comparator
+            or rules.extractor
+            or rules.duration is not None
+            or self.counts
+        ):
             return False
         one, other = self.recorded, self.replayed
         if one.outcome != other.outcome or _made(one) != _made(other):
@@ -116,7 +147,9 @@ class _Comparison:
         rules = {rule.text: "matched" if rule in found else "absent" for rule in unknown}
         return rules | {rule.text: "varied" for rule in differ.varied}
 
-    def _verdict(self, playback: Playback, old: Side, new: Side, readings: list[Reading], raw: list[RawDifference]) -> tuple[Verdict, str]:
+    def _verdict(
+        self, playback: Playback, old: Side, new: Side, readings: list[Reading], raw: list[RawDifference]
+    ) -> tuple[Verdict, str]:
         if playback.misses:
             first = playback.misses[0]
             where = f" at {first.site}" if first.site else ""
@@ -126,8 +159,13 @@ class _Comparison:
         if new.failed and not old.failed:
             return Verdict.FAILED, f"recorded: {old.described()}; replayed: {new.described()}"
         if old.failed and not new.failed:
-            others = [difference for difference in raw if difference.parts[0] not in ("result", "error") and difference.replayed is not MISSING
-                      and difference.recorded is not MISSING]
+            others = [
+                difference
+                for difference in raw
+                if difference.parts[0] not in ("result", "error")
+                and difference.replayed is not MISSING
+                and difference.recorded is not MISSING
+            ]
             lost = [difference for difference in raw if difference.parts[0] == "outputs" and difference.replayed is MISSING]
             if not (others or lost):
                 return Verdict.FIXED, f"recorded: {old.described()}; replayed: {new.described()}"
@@ -150,8 +188,15 @@ class _Comparison:
         context = plugins.Context(self.recorded.operation, self.recorded.id, ours.differences, data)
         theirs = plugins.judged(plugins.call(comparator, before, after, context), comparator)
         return Judgement(
-            theirs.verdict, theirs.reason, theirs.differences, theirs.metrics or ours.metrics, theirs.truncated, ours.rules, self.counts,
-            (*self.notes, *theirs.notes))
+            theirs.verdict,
+            theirs.reason,
+            theirs.differences,
+            theirs.metrics or ours.metrics,
+            theirs.truncated,
+            ours.rules,
+            self.counts,
+            (*self.notes, *theirs.notes),
+        )
 
 
 MOST = 100

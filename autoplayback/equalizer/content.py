@@ -59,7 +59,7 @@ def text(value: Any) -> str | None:
 
 
 def inflated(data: bytes, encoding: str = "") -> bytes:
-    """What compressed bytes hold: gzip by its magic number, zlib where `encoding` says `deflate`; the bytes themselves where they aren't."""
+    """What compressed bytes hold: gzip by its magic number, zlib where `encoding` says `deflate`; other bytes as they are."""
     if data[:3] == b"\x1f\x8b\x08":
         window = 31
     elif encoding == "deflate":
@@ -94,7 +94,7 @@ def _xml(text: str) -> Any:
     builder = _Elements()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    parser.StartElementHandler = lambda name, attributes: builder.start(name, attributes)
+    parser.StartElementHandler = builder.start
     parser.EndElementHandler = lambda name: builder.end()
     parser.CharacterDataHandler = builder.data
     parser.CommentHandler = lambda comment: builder.add({"comment": comment})
@@ -168,7 +168,7 @@ class _Elements:
         return {"children": self.root} if len(self.root) != 1 else self.root[0]
 
 
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"])
 _VERBATIM = frozenset(("pre", "textarea", "script", "style"))
 
 

@@ -46,7 +46,8 @@ Frame = tuple[Link, Any, Any, State[Rule], bool, int]
 """Place, recorded, replayed, the rules' state, whether `include` names it or a place above it, depth."""
 
 _SHORTCUT_DEPTH = 32
-"""Deeper than this, subtrees aren't compared as a whole before they are walked: a narrow deep tree would be read at each level."""
+"""Deeper than this, subtrees aren't compared as a whole before they are walked, nor lists aligned: each level would read
+all below it."""
 _CHUNK = 64
 """Items of a long list that are compared at once."""
 
@@ -79,7 +80,7 @@ class Differ:
                 return
             self._steps -= 1
             if self._steps < 0:
-                raise ReplayError("the two results are too large to compare: narrow them with `compare: {include: ...}` or `ignore`")
+                raise ReplayError("the results are too large to compare: narrow them with `compare: {include: ...}` or `ignore`")
             self._visit(*self._stack.pop())
 
     def _included_above(self, parts: Iterable[Part]) -> bool:
@@ -154,8 +155,9 @@ class Differ:
                 return True
         return self._renames.follow(one, other)
 
-    def _tagged(self, link: Link, recorded: Tagged, replayed: Tagged, state: State[Rule], treatment: Treatment, included: bool,
-                depth: int) -> bool:
+    def _tagged(
+        self, link: Link, recorded: Tagged, replayed: Tagged, state: State[Rule], treatment: Treatment, included: bool, depth: int
+    ) -> bool:
         """Goes into two tagged values of one type; False where they are to be shown as they stand."""
         if recorded.kind != replayed.kind or recorded.type != replayed.type:
             return False
@@ -169,7 +171,7 @@ class Differ:
             return True
         if type(one) is not type(other) or not isinstance(one, (dict, list, str, bytes)):
             return False
-        if recorded.kind in ("set", "frozenset"):
+        if recorded.kind in ("set", "frozenset") and isinstance(one, list) and isinstance(other, list):
             self._sets(link, one, other, state, included)
         elif isinstance(one, (dict, list)) or recorded.kind in ("str", "bytes", "bytearray"):
             self._stack.append((link, one, other, state, included, depth))
@@ -177,7 +179,9 @@ class Differ:
             return False
         return True
 
-    def _absent(self, link: Link, recorded: Any, replayed: Any, state: State[Rule], treatment: Treatment, included: bool, depth: int) -> None:
+    def _absent(
+        self, link: Link, recorded: Any, replayed: Any, state: State[Rule], treatment: Treatment, included: bool, depth: int
+    ) -> None:
         """One side has nothing here."""
         there = replayed if recorded is MISSING else recorded
         if treatment.null_is_missing is not None and there is None:
@@ -186,14 +190,20 @@ class Differ:
             self._add(link, recorded, replayed)
         else:  # only what `include` names further down counts
             value = there.value if isinstance(there, Tagged) else there
-            entries: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-            for key, child in entries:
-                part = _part(key)
+            for part, child in paths.children(value):
                 sides = (MISSING, child) if recorded is MISSING else (child, MISSING)
                 self._stack.append(((link, part), *sides, state.step(part), included, depth + 1))
 
-    def _dicts(self, link: Link, recorded: dict[Any, Any], replayed: dict[Any, Any], state: State[Rule], treatment: Treatment,
-               included: bool, depth: int) -> None:
+    def _dicts(
+        self,
+        link: Link,
+        recorded: dict[Any, Any],
+        replayed: dict[Any, Any],
+        state: State[Rule],
+        treatment: Treatment,
+        included: bool,
+        depth: int,
+    ) -> None:
         frames: list[Frame] = []
         if self._renames is not None:
             replayed = {self._renames.followed(key) if key not in recorded else key: value for key, value in replayed.items()}
@@ -221,8 +231,16 @@ class Differ:
             frames.append(((link, part), MISSING, other, state.step(part), included, depth))
         self._stack.extend(reversed(frames))
 
-    def _lists(self, link: Link, recorded: list[Any], replayed: list[Any], state: State[Rule], treatment: Treatment, included: bool,
-               depth: int) -> None:
+    def _lists(
+        self,
+        link: Link,
+        recorded: list[Any],
+        replayed: list[Any],
+        state: State[Rule],
+        treatment: Treatment,
+        included: bool,
+        depth: int,
+    ) -> None:
         if treatment.key is not None:
             by = paths.parse(treatment.key.option)
             pairs = sequences.by_key(_keys(recorded, by), _keys(replayed, by))
@@ -231,16 +249,33 @@ class Differ:
         if len(recorded) == len(replayed) > _CHUNK and (changed := _changed_in_place(recorded, replayed)) is not None:
             self._stack.extend(((link, i), recorded[i], replayed[i], state.step(i), included, depth) for i in reversed(changed))
             return
-        one, other = self._tokens(recorded, state), self._tokens(replayed, state)
         if treatment.unordered is not None:
             pairs = sequences.in_any_order(
-                one, other, lambda i, j: self._alike(recorded[i], replayed[j], state.step(i)), lambda i, j: _likeness(recorded[i], replayed[j]))
+                [fingerprint(item) for item in recorded],
+                [fingerprint(item) for item in replayed],
+                lambda i, j: self._alike(recorded[i], replayed[j], state.step(i)),
+                lambda i, j: _likeness(recorded[i], replayed[j]),
+                lambda: (self._tokens(recorded, state), self._tokens(replayed, state)),
+            )
             self._pair(link, recorded, replayed, pairs, state, included, depth, treatment.unordered)
             return
-        self._pair(link, recorded, replayed, sequences.by_order(one, other), state, included, depth)
+        if depth > _SHORTCUT_DEPTH:
+            pairs = sequences.by_place(0, len(recorded), 0, len(replayed))
+        else:
+            pairs = sequences.by_order(self._tokens(recorded, state), self._tokens(replayed, state))
+        self._pair(link, recorded, replayed, pairs, state, included, depth)
 
-    def _pair(self, link: Link, recorded: list[Any], replayed: list[Any], pairs: Iterable[sequences.Pair], state: State[Rule],
-              included: bool, depth: int, rule: Rule | None = None) -> None:
+    def _pair(
+        self,
+        link: Link,
+        recorded: list[Any],
+        replayed: list[Any],
+        pairs: Iterable[sequences.Pair],
+        state: State[Rule],
+        included: bool,
+        depth: int,
+        rule: Rule | None = None,
+    ) -> None:
         frames: list[Frame] = []
         for i, j in pairs:
             if i is not None and j is not None:
@@ -332,7 +367,9 @@ def _changed_in_place(recorded: list[Any], replayed: list[Any]) -> list[int] | N
 
 def _entries(recorded: Any, replayed: Any) -> list[tuple[Part, Any, Any]]:
     """What stands under each key of two dicts of which one has keys that aren't text; in reverse, as the stack wants it."""
-    sides = [list(side.items()) if isinstance(side, dict) else [(key, value) for key, value in side] for side in (recorded, replayed)]
+    sides = [
+        list(side.items()) if isinstance(side, dict) else [(key, value) for key, value in side] for side in (recorded, replayed)
+    ]
     pairs = sequences.by_key(*([fingerprint(key) for key, _ in side] for side in sides))
     found: list[tuple[Part, Any, Any]] = []
     for i, j in pairs:
@@ -350,7 +387,11 @@ def _part(key: Any) -> Part:
 def _keys(items: list[Any], by: paths.Path) -> list[Hashable]:
     """Each item's key; items without one are told apart by their place."""
     keys: list[Hashable] = []
+    name = by.root if len(by.segments) == 1 else None
     for place, item in enumerate(items):
+        if name is not None and isinstance(item, dict) and name in item:
+            keys.append(("key", fingerprint(item[name])))
+            continue
         found = next(iter(by.find(item)), None)
         keys.append(("at", place) if found is None else ("key", fingerprint(found[1])))
     return keys

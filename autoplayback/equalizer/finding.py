@@ -20,11 +20,14 @@ class Unfinished(Exception):
     """The tree is larger than what is looked at."""
 
 
-def places(side: Side, book: Rulebook, wanted: Collection[Rule], most: int = _MOST_NODES) -> Iterator[tuple[Rule, tuple[Part, ...], Any]]:
+def places(
+    side: Side, book: Rulebook, wanted: Collection[Rule], most: int = _MOST_NODES
+) -> Iterator[tuple[Rule, tuple[Part, ...], Any]]:
     """Every place some wanted rule means, top down; raises Unfinished after `most` places."""
     todo: list[tuple[Link, Any, State[Rule]]] = []
     for parts, tree in side.roots():
-        state, link = book.start, None
+        state = book.start
+        link: Link = None
         for depth, part in enumerate(parts):
             yield from ((rule, parts[:depth], tree) for rule in state.accepted if rule in wanted and depth)
             state, link = state.step(part), (link, part)
@@ -42,7 +45,8 @@ def places(side: Side, book: Rulebook, wanted: Collection[Rule], most: int = _MO
         if isinstance(tree, (str, bytes)):
             tree = content.structure(tree)
         below: list[tuple[Link, Any, State[Rule]]] = [
-            ((link, part), child, further) for part, child in children(tree) if not (further := state.step(part)).dead]
+            ((link, part), child, further) for part, child in children(tree) if not (further := state.step(part)).dead
+        ]
         todo.extend(reversed(below))
 
 

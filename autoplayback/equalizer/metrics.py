@@ -44,7 +44,9 @@ def readings(recorded: Side, replayed: Side, book: Rulebook) -> tuple[list[Readi
                 odd.append(RawDifference(parts, one, other))
             continue
         name = path if "*" not in path else render(parts)
-        found.append(Reading(name, float(before), float(after), metric.better, allowed(metric.tolerance, float(before)), drift(metric)))
+        found.append(
+            Reading(name, float(before), float(after), metric.better, allowed(metric.tolerance, float(before)), drift(metric))
+        )
     return found, odd
 
 

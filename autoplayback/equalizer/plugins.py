@@ -223,7 +223,8 @@ def judged(answer: Any, reference: str) -> Judgement:
     """What a comparator returned, as a Judgement. ReplayError where it means nothing."""
     if isinstance(answer, Judgement):
         return answer
-    verdict, message, differences = answer, "", ()
+    verdict, message = answer, ""
+    differences: tuple[Difference, ...] = ()
     if isinstance(answer, tuple) and 2 <= len(answer) <= 3:
         verdict, message = answer[0], str(answer[1])
         differences = tuple(map(_difference, answer[2])) if len(answer) == 3 else ()
@@ -243,6 +244,8 @@ def _difference(given: Any) -> Difference:
     from autoplayback.equalizer.showing import shown
 
     if isinstance(given, dict):
-        return Difference(str(given.get("at", "result")), shown(inert(given.get("recorded"))), shown(inert(given.get("replayed"))))
+        return Difference(
+            str(given.get("at", "result")), shown(inert(given.get("recorded"))), shown(inert(given.get("replayed")))
+        )
     at, recorded, replayed = given
     return Difference(str(at), shown(inert(recorded)), shown(inert(replayed)))

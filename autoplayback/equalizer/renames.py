@@ -56,7 +56,8 @@ class Renames:
         if pattern.sub("\0", recorded) != pattern.sub("\0", replayed):
             return False
         pairs = zip(pattern.findall(recorded), pattern.findall(replayed), strict=True)
-        return all([self.bind(one, other) for one, other in pairs])
+        bound = [self.bind(one, other) for one, other in pairs]  # every pair, also after one that contradicts
+        return all(bound)
 
     def follow(self, recorded: str, replayed: str) -> bool:
         """Whether a text is the recorded one with old ids in the place of new ones."""

@@ -87,14 +87,18 @@ def _rules(compare: Compare) -> Iterable[Rule]:
         for path in dict.fromkeys(getattr(compare, kind)):
             if not (kind == "normalize" and path in RENAMED_KINDS):
                 yield Rule(kind, path)
-    options: dict[str, dict[str, Any]] = {"tolerance": dict(compare.tolerance), "key": dict(compare.key), "metrics": dict(compare.metrics)}
+    options: dict[str, dict[str, Any]] = {
+        "tolerance": dict(compare.tolerance),
+        "key": dict(compare.key),
+        "metrics": dict(compare.metrics),
+    }
     for kind, entries in options.items():
         for path, option in entries.items():
             yield Rule(kind, path, option)
 
 
 def with_index(text: str) -> paths.Path:
-    """The path a rule means: `outputs.mail.send.args.at` is said of every call of that output, as if `[*]` stood before `args`."""
+    """The path a rule means: `outputs.mail.send.args.at` is said of every call of it, as if `[*]` stood before `args`."""
     path = paths.parse(text)
     if path.root != "outputs":
         return path
@@ -115,7 +119,7 @@ def merged(*compares: Compare | None) -> Compare:
     tolerance: dict[str, Tolerance] = {}
     key: dict[str, str] = {}
     metrics: dict[str, Metric] = {}
-    lists: dict[str, list[str]] = {kind: [] for kind in ("ignore", "include", "unordered", "null_is_missing", "normalize")}
+    lists: dict[str, Any] = {kind: [] for kind in ("ignore", "include", "unordered", "null_is_missing", "normalize")}
     scalars: dict[str, Any] = {}
     for compare in given:
         for kind, entries in lists.items():
@@ -123,7 +127,11 @@ def merged(*compares: Compare | None) -> Compare:
         tolerance.update(compare.tolerance)
         key.update(compare.key)
         metrics.update(compare.metrics)
-        scalars |= {name: getattr(compare, name) for name in ("comparator", "extractor", "data", "duration") if getattr(compare, name) is not None}
+        scalars |= {
+            name: getattr(compare, name)
+            for name in ("comparator", "extractor", "data", "duration")
+            if getattr(compare, name) is not None
+        }
         if compare.calls == "strict":
             scalars["calls"] = "strict"
     return Compare(**lists, tolerance=tolerance, key=key, metrics=metrics, **scalars)

@@ -12,8 +12,11 @@ from autoplayback.tape.values import Tagged
 
 PLAIN: Final = frozenset({str, int, float, bool, type(None), bytes})
 _OPTIONS = (
-    ormsgpack.OPT_PASSTHROUGH_BIG_INT | ormsgpack.OPT_PASSTHROUGH_DATACLASS
-    | ormsgpack.OPT_PASSTHROUGH_TUPLE | ormsgpack.OPT_PASSTHROUGH_SUBCLASS | ormsgpack.OPT_SORT_KEYS
+    ormsgpack.OPT_PASSTHROUGH_BIG_INT
+    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_TUPLE
+    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+    | ormsgpack.OPT_SORT_KEYS
 )
 _TAGGED, _BIG, _OTHER = 1, 2, 3
 _never = count().__next__

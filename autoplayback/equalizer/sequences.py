@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import pairwise
 
 Pair = tuple[int | None, int | None]
 """Indexes of a recorded and a replayed item; None where one has no counterpart."""
@@ -68,14 +69,14 @@ def _gap(a: Sequence[Hashable], b: Sequence[Hashable], a0: int, a1: int, b0: int
             bounds = [*anchors, (end_a, end_b)]
             if tail:
                 todo.append((end_a, a1, end_b, b1))
-            for (i, j), (next_i, next_j) in reversed(list(zip(bounds, bounds[1:], strict=False))):
+            for (i, j), (next_i, next_j) in reversed(list(pairwise(bounds))):
                 todo.append((i, next_i, j, next_j))
             todo.append((start, anchors[0][0], begin_b, anchors[0][1]))
             continue
         if (end_a - start) * (end_b - begin_b) <= _SMALL_TABLE:
             yield from _exact(a, b, start, end_a, begin_b, end_b)
         else:
-            yield from _by_place(start, end_a, begin_b, end_b)
+            yield from by_place(start, end_a, begin_b, end_b)
         yield from tail
 
 
@@ -122,7 +123,7 @@ def _exact(a: Sequence[Hashable], b: Sequence[Hashable], a0: int, a1: int, b0: i
     i = j = from_i = from_j = 0
     while i < rows and j < columns:
         if a[a0 + i] == b[b0 + j]:
-            yield from _by_place(a0 + from_i, a0 + i, b0 + from_j, b0 + j)
+            yield from by_place(a0 + from_i, a0 + i, b0 + from_j, b0 + j)
             yield a0 + i, b0 + j
             i, j = i + 1, j + 1
             from_i, from_j = i, j
@@ -130,10 +131,11 @@ def _exact(a: Sequence[Hashable], b: Sequence[Hashable], a0: int, a1: int, b0: i
             i += 1
         else:
             j += 1
-    yield from _by_place(a0 + from_i, a1, b0 + from_j, b1)
+    yield from by_place(a0 + from_i, a1, b0 + from_j, b1)
 
 
-def _by_place(a0: int, a1: int, b0: int, b1: int) -> Iterator[Pair]:
+def by_place(a0: int, a1: int, b0: int, b1: int) -> Iterator[Pair]:
+    """Pairs the first of a[a0:a1] with the first of b[b0:b1], and so on; the rest stand alone."""
     both = min(a1 - a0, b1 - b0)
     yield from ((a0 + k, b0 + k) for k in range(both))
     yield from ((i, None) for i in range(a0 + both, a1))
@@ -157,11 +159,17 @@ def by_key(recorded: Sequence[Hashable], replayed: Sequence[Hashable]) -> Iterat
     yield from ((None, j) for j in range(len(replayed)) if j not in taken)
 
 
-def in_any_order(recorded: Sequence[Hashable], replayed: Sequence[Hashable],
-                 alike: Callable[[int, int], bool], likeness: Callable[[int, int], float]) -> Iterator[Pair]:
-    """Pairs equal items as a multiset; of the rest those `alike` under the rules; then the most like ones; then by place.
+def in_any_order(
+    recorded: Sequence[Hashable],
+    replayed: Sequence[Hashable],
+    alike: Callable[[int, int], bool],
+    likeness: Callable[[int, int], float],
+    essence: Callable[[], tuple[Sequence[Hashable], Sequence[Hashable]]],
+) -> Iterator[Pair]:
+    """Pairs equal items as a multiset; of the rest those `alike` under the rules; then the most like ones.
 
-    `alike` and `likeness` are asked at most for 2,000 pairs, so that no list makes this quadratic.
+    `alike` and `likeness` are asked at most for 2,000 pairs, so that no list makes this quadratic: more items than that are
+    paired by their `essence` (the items less what rules let vary), and what then is left by place.
     """
     pairs = list(by_key(recorded, replayed))
     left = [i for i, j in pairs if j is None and i is not None]
@@ -181,6 +189,11 @@ def in_any_order(recorded: Sequence[Hashable], replayed: Sequence[Hashable],
                 right.remove(-minus_j)
                 yield -minus_i, -minus_j
     else:
+        one, other = essence()
+        found = list(by_key([one[i] for i in left], [other[j] for j in right]))
+        yield from ((left[i], right[j]) for i, j in found if i is not None and j is not None)
+        left = [left[i] for i, j in found if j is None and i is not None]
+        right = [right[j] for i, j in found if i is None and j is not None]
         both = min(len(left), len(right))
         yield from zip(left[:both], right[:both], strict=True)
         left, right = left[both:], right[both:]

@@ -66,7 +66,7 @@ def error_text(error: Any) -> str:
 def side(tape: Tape, names: Mapping[str, str] | None = None, moved: Mapping[str, str] | None = None) -> Side:
     """Reads one side of a comparison.
 
-    `names` renames outputs (a recorded name that the config lists under `was:`), `moved` classes, both from the old name to the new.
+    `names` renames outputs (what the config lists under `was:`), `moved` classes; both from the old name to the new.
     """
     handles = {note.id: note.name for note in tape.handles}
 
@@ -159,7 +159,12 @@ def _rewritten(tree: Any, handles: Mapping[int, str], moved: Mapping[str, str]) 
     if isinstance(tree, Tagged):
         if tree.kind == "handle":
             return Tagged("handle", tree.type, handles.get(tree.value, "") if isinstance(tree.value, int) else tree.value)
-        return Tagged(tree.kind, moved.get(tree.type, tree.type), _rewritten(tree.value, handles, moved), _rewritten(tree.extra, handles, moved))
+        return Tagged(
+            tree.kind,
+            moved.get(tree.type, tree.type),
+            _rewritten(tree.value, handles, moved),
+            _rewritten(tree.extra, handles, moved),
+        )
     if isinstance(tree, dict):
         return {key: _rewritten(value, handles, moved) for key, value in tree.items()}
     if isinstance(tree, list):

@@ -17,8 +17,7 @@ Number = int | float | Fraction
 
 
 def number(value: Any) -> Number | None:
-    """The number an inert value is (int, float, Decimal, Fraction, numpy's scalars, a timedelta's seconds); None for any other, bool
-    and text too."""
+    """The number an inert value is: int, float, Decimal, Fraction, numpy's scalars, a timedelta's seconds. Not bool."""
     if isinstance(value, Tagged):
         match value.kind, value.type:
             case _, "decimal:Decimal":
@@ -45,7 +44,7 @@ def _decimal(text: str) -> Number | None:
 
 
 def moment(value: Any) -> float | None:
-    """Seconds since the epoch of a datetime or date, also as ISO text; those without a zone are read as UTC, on both sides alike."""
+    """Seconds since the epoch of a datetime or date, also as ISO text; without a zone both sides are read as UTC."""
     if isinstance(value, Tagged):
         if value.type not in ("datetime:datetime", "datetime:date"):
             return None
@@ -90,13 +89,13 @@ def within(recorded: Any, replayed: Any, tolerance: Tolerance) -> bool:
     if not (math.isfinite(old) and math.isfinite(new)):
         return old == new or (math.isnan(old) and math.isnan(new))
     by_time = tolerance.time if tolerance.abs is None and tolerance.rel is None else None
-    allowed = max(_exact(tolerance.abs or by_time), _exact(tolerance.rel) * abs(Fraction(old)))
-    return abs(Fraction(old) - Fraction(new)) <= allowed
+    allowed = max(_exact(tolerance.abs or by_time), _exact(tolerance.rel) * abs(_exact(old)))
+    return abs(_exact(old) - _exact(new)) <= allowed
 
 
-def _exact(written: float | None) -> Fraction:
-    """A tolerance as its author wrote it: 0.1 is a tenth, so that 1.1 is within 0.1 of 1.0 as decimals."""
-    return Fraction(repr(written)) if written else Fraction(0)
+def _exact(value: Number | None) -> Fraction:
+    """A number as it is written: 0.1 is a tenth, so that 1.1 is within 0.1 of 1.0. None counts as zero."""
+    return Fraction(repr(value)) if isinstance(value, float) else Fraction(value or 0)
 
 
 def _same_zone(recorded: Any, replayed: Any) -> bool:

@@ -32,7 +32,10 @@ def write(folder: Path, results: Iterable[Result], *, strict: bool = False, most
             continue
         if len(written) >= most:
             break
-        name = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in f"{result.verdict.value}-{result.operation}-{result.tape}")
+        name = "".join(
+            sign if sign.isalnum() or sign in "-_." else "_"
+            for sign in f"{result.verdict.value}-{result.operation}-{result.tape}"
+        )
         path = folder / f"{name[:200]}.md"
         path.write_text(page(result), encoding="utf-8")
         written.append(path)
@@ -42,13 +45,24 @@ def write(folder: Path, results: Iterable[Result], *, strict: bool = False, most
 def page(result: Result) -> str:
     """The page of one result."""
     verdict = result.verdict.value
-    lines = [f"# {SIGNS[result.verdict]} {verdict}: {text(result.operation)}", "", MEANINGS.get(verdict, ""), "", f"**{text(result.reason)}**", ""]
+    lines = [
+        f"# {SIGNS[result.verdict]} {verdict}: {text(result.operation)}",
+        "",
+        MEANINGS.get(verdict, ""),
+        "",
+        f"**{text(result.reason)}**",
+        "",
+    ]
     lines += _facts(result)
     detail: Any = result.detail or {}
     for miss in result.misses[:5]:
         lines += ["", f"## Asked without an answer: {text(miss.target)}", "", text(miss.reason)]
-        lines += [f"- asked at {code(miss.site)}"] * bool(miss.site) + [f"- nearest on the tape: {text(miss.nearest)}"] * bool(miss.nearest)
-        lines += ["", "If the new question is right, declare it in `autoplayback.yaml`:", "", fenced(miss.advice, "yaml")] * bool(miss.advice)
+        lines += [f"- asked at {code(miss.site)}"] * bool(miss.site) + [f"- nearest on the tape: {text(miss.nearest)}"] * bool(
+            miss.nearest
+        )
+        lines += ["", "If the new question is right, declare it in `autoplayback.yaml`:", "", fenced(miss.advice, "yaml")] * bool(
+            miss.advice
+        )
     if result.differences:
         note = " (a consequence of the above perhaps)" if result.misses else ""
         lines += ["", f"## What differs{note}", "", *table(result.differences)]
@@ -61,9 +75,17 @@ def page(result: Result) -> str:
         lines += ["", "## Called with", "", fenced(json.dumps(detail["arguments"], indent=2, ensure_ascii=False), "json")]
     lines += _timeline(detail.get("timeline") or {})
     lines += [f"\n> {text(note)}" for note in result.notes]
-    lines += ["", "## Check the repair", "", fenced(f"{result.rerun}\n{result.rerun} --debug    # breakpoints work\nautoplayback show {result.tape}", "sh"),
-              "", "It is repaired when the first command exits with status 0. If the new behaviour is intended, accept it:", "",
-              fenced(f"autoplayback accept RESULTS --where tape={result.tape} --reason '...'", "sh"), ""]
+    lines += [
+        "",
+        "## Check the repair",
+        "",
+        fenced(f"{result.rerun}\n{result.rerun} --debug    # breakpoints work\nautoplayback show {result.tape}", "sh"),
+        "",
+        "It is repaired when the first command exits with status 0. If the new behaviour is intended, accept it:",
+        "",
+        fenced(f"autoplayback accept RESULTS --where tape={result.tape} --reason '...'", "sh"),
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -71,10 +93,20 @@ def _facts(result: Result) -> list[str]:
     facts = [("tape", code(result.tape)), ("recorded at", result.started)]
     facts += [(text(key), code(str(value))) for key, value in result.metadata.items()]
     if result.recorded_seconds is not None:
-        facts.append(("took", f"{seconds(result.recorded_seconds)} recorded"
-                      + (f", {seconds(result.replayed_seconds)} replayed" if result.replayed_seconds is not None else "")))
+        facts.append(
+            (
+                "took",
+                f"{seconds(result.recorded_seconds)} recorded"
+                + (f", {seconds(result.replayed_seconds)} replayed" if result.replayed_seconds is not None else ""),
+            )
+        )
     calls = result.calls
-    facts.append(("calls", f"{calls.recorded} recorded, {calls.answered} answered from the tape, {calls.unused} unused, {calls.unanswered} unanswered"))
+    facts.append(
+        (
+            "calls",
+            f"{calls.recorded} recorded, {calls.answered} from the tape, {calls.unused} unused, {calls.unanswered} unanswered",
+        )
+    )
     if result.boundary:
         facts.append(("closed off by", ", ".join(result.boundary)))
     return [f"- {name}: {value}" for name, value in facts if value]
@@ -86,8 +118,10 @@ def _timeline(timeline: dict[str, Any]) -> list[str]:
         calls = timeline.get(side) or []
         if not calls:
             continue
-        rows = [f"{seq:>4} {role:<6} {name}({arguments}) -> {f'{end} ' if end != 'returned' else ''}{outcome}"
-                for seq, role, name, _, _, end, arguments, outcome in calls[:_MOST_CALLS]]
+        rows = [
+            f"{seq:>4} {role:<6} {name}({arguments}) -> {f'{end} ' if end != 'returned' else ''}{outcome}"
+            for seq, role, name, _, _, end, arguments, outcome in calls[:_MOST_CALLS]
+        ]
         if len(calls) > _MOST_CALLS:
             rows.append(f"     … {len(calls) - _MOST_CALLS} more")
         lines += ["", f"## Calls as {side}", "", fenced("\n".join(clean(row) for row in rows))]

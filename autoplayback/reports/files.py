@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from autoplayback.errors import CassetteError
-from autoplayback.originals import process_id
 from autoplayback.originals import open as real_open
+from autoplayback.originals import process_id
 from autoplayback.reports import failure, junit, markdown
 from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Summary

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from autoplayback.equalizer.verdict import Verdict
 from autoplayback.studio.results import Result
 
-WORST_FIRST = (Verdict.DIVERGED, Verdict.FAILED, Verdict.DIFFERENT, Verdict.DEGRADED, Verdict.ERROR, Verdict.FIXED, Verdict.IMPROVED, Verdict.EQUAL)
+WORST_FIRST = (
+    Verdict.DIVERGED,
+    Verdict.FAILED,
+    Verdict.DIFFERENT,
+    Verdict.DEGRADED,
+    Verdict.ERROR,
+    Verdict.FIXED,
+    Verdict.IMPROVED,
+    Verdict.EQUAL,
+)
 
 
 @dataclass(slots=True)

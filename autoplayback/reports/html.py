@@ -42,8 +42,16 @@ def write(stream: IO[str], results: Iterable[Result], summary: Summary, *, stric
     blocks = index.blocks()
     script, style = _asset("report.js") + _asset("plots.js"), _asset("report.css")
     page = _template().render(
-        title=_title(summary), version=__version__, style=style, script=script, script_hash=_hash(script), style_hash=_hash(style),
-        index=_packed(index.document(summary, strict)), blocks=blocks, summary=summary, took=seconds(summary.seconds) if summary.seconds else "",
+        title=_title(summary),
+        version=__version__,
+        style=style,
+        script=script,
+        script_hash=_hash(script),
+        style_hash=_hash(style),
+        index=_packed(index.document(summary, strict)),
+        blocks=blocks,
+        summary=summary,
+        took=seconds(summary.seconds) if summary.seconds else "",
         verdicts=[(verdict.value, summary.verdicts.get(verdict.value, 0)) for verdict in Verdict],
         groups=[(group["title"], group["count"]) for group in index.groups.values()][:200],
     )
@@ -72,15 +80,37 @@ class _Index:
         group = -1
         rank = 0
         if result.verdict is not Verdict.EQUAL:
-            found = self.groups.setdefault(result.signature, {
-                "number": len(self.groups), "verdict": result.verdict.value, "operation": operation, "title": _headline(result), "count": 0})
+            found = self.groups.setdefault(
+                result.signature,
+                {
+                    "number": len(self.groups),
+                    "verdict": result.verdict.value,
+                    "operation": operation,
+                    "title": _headline(result),
+                    "count": 0,
+                },
+            )
             found["count"] += 1
             group = found["number"]
             rank = 0 if found["count"] <= _FIRST_OF_GROUP else 1
         metadata = " ".join(f"{key}={value}" for key, value in result.metadata.items())[:160]
-        metrics = [[self._paths.setdefault(reading.path, len(self._paths)), reading.recorded, reading.replayed] for reading in result.metrics[:8]]
-        row = [result.tape, group, operation, result.verdict.value, _short(result.recorded_seconds), _short(result.replayed_seconds), metadata,
-               "" if result.verdict is Verdict.EQUAL else result.reason[:200], None, None, metrics]
+        metrics = [
+            [self._paths.setdefault(reading.path, len(self._paths)), reading.recorded, reading.replayed]
+            for reading in result.metrics[:8]
+        ]
+        row = [
+            result.tape,
+            group,
+            operation,
+            result.verdict.value,
+            _short(result.recorded_seconds),
+            _short(result.replayed_seconds),
+            metadata,
+            "" if result.verdict is Verdict.EQUAL else result.reason[:200],
+            None,
+            None,
+            metrics,
+        ]
         if result.verdict is not Verdict.EQUAL:
             self._details.append((rank, len(self._rows), _line(result)))
         self._rows.append(row)
@@ -104,8 +134,13 @@ class _Index:
     def document(self, summary: Summary, strict: bool) -> dict[str, Any]:
         """What the script reads first."""
         return {
-            "verdicts": [{"name": v.value, "count": summary.verdicts.get(v.value, 0), "passes": v.passes(strict=strict)} for v in Verdict],
-            "operations": list(self._operations), "paths": list(self._paths), "groups": list(self.groups.values()), "rows": self._rows,
+            "verdicts": [
+                {"name": v.value, "count": summary.verdicts.get(v.value, 0), "passes": v.passes(strict=strict)} for v in Verdict
+            ],
+            "operations": list(self._operations),
+            "paths": list(self._paths),
+            "groups": list(self.groups.values()),
+            "rows": self._rows,
             "summary": summary.line(),
         }
 
@@ -126,7 +161,9 @@ def _line(result: Result) -> str:
     text = _json(document)
     if len(text) > _DETAIL_LARGEST:
         document.pop("detail", None)
-        document["cut"] = f"The tree and the timeline of this tape are left out here: {len(text):,} characters. The JSON lines have them."
+        document["cut"] = (
+            f"The tree and the timeline of this tape are left out here: {len(text):,} characters. The JSON lines have them."
+        )
         document["differences"] = document["differences"][:30]
         text = _json(document)
     return text
@@ -158,4 +195,6 @@ def _asset(name: str) -> str:
 
 
 def _template() -> Any:
-    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("report.html")
+    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(
+        "report.html"
+    )

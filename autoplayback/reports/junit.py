@@ -26,7 +26,10 @@ def write(stream: IO[str], results: Iterable[Result], *, strict: bool = False) -
     stream.write(f'<testsuites name="autoplayback" {_counts(everything, strict)}>\n')
     for operation, found in suites.items():
         started = min((result.started.rstrip("Z") for result in found if result.started), default="1970-01-01T00:00:00")
-        stream.write(f'  <testsuite name={_attribute(operation)} {_counts(found, strict)} skipped="0" timestamp="{started}" hostname="localhost">\n')
+        stream.write(
+            f'  <testsuite name={_attribute(operation)} {_counts(found, strict)} skipped="0" '
+            f'timestamp="{started}" hostname="localhost">\n'
+        )
         for result in found:
             _case(stream, result, strict)
         stream.write("  </testsuite>\n")
@@ -36,20 +39,37 @@ def write(stream: IO[str], results: Iterable[Result], *, strict: bool = False) -
 def _case(stream: IO[str], result: Result, strict: bool) -> None:
     name = result.tape + "".join(f" {key}={value}" for key, value in list(result.metadata.items())[:3])
     seconds = result.replayed_seconds or 0.0
-    stream.write(f'    <testcase classname={_attribute("autoplayback." + result.operation)} name={_attribute(name)} time="{seconds:.3f}"')
+    stream.write(
+        f'    <testcase classname={_attribute("autoplayback." + result.operation)} name={_attribute(name)} time="{seconds:.3f}"'
+    )
     if result.verdict.passes(strict=strict):
         stream.write("/>\n")
         return
     tag = "error" if result.verdict is Verdict.ERROR else "failure"
-    stream.write(f'>\n      <{tag} type="{result.verdict.value}" message={_attribute(result.reason[:500])}>{escape(_clean(_text(result)))}</{tag}>\n')
+    stream.write(
+        f'>\n      <{tag} type="{result.verdict.value}" message={_attribute(result.reason[:500])}>'
+        f"{escape(_clean(_text(result)))}</{tag}>\n"
+    )
     stream.write("    </testcase>\n")
 
 
 def _text(result: Result) -> str:
     lines = [f"{result.verdict.value}: {result.reason}", ""]
     for miss in result.misses[:3]:
-        lines += [line for line in (miss.reason, miss.site and f"asked at {miss.site}", miss.nearest and f"nearest: {miss.nearest}", miss.advice) if line]
-    lines += [f"{d.at} ({d.kind}): recorded {brief(d.recorded, 200)}, replayed {brief(d.replayed, 200)}" for d in result.differences[:_MOST]]
+        lines += [
+            line
+            for line in (
+                miss.reason,
+                miss.site and f"asked at {miss.site}",
+                miss.nearest and f"nearest: {miss.nearest}",
+                miss.advice,
+            )
+            if line
+        ]
+    lines += [
+        f"{d.at} ({d.kind}): recorded {brief(d.recorded, 200)}, replayed {brief(d.replayed, 200)}"
+        for d in result.differences[:_MOST]
+    ]
     if len(result.differences) > _MOST:
         lines.append(f"… {len(result.differences) - _MOST} more differences")
     return "\n".join([*lines, "", result.rerun])

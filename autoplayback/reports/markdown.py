@@ -15,8 +15,14 @@ from autoplayback.studio.tally import Summary
 LARGEST = 900_000
 """Bytes; GitHub drops a summary from 1 MiB on."""
 SIGNS = {
-    Verdict.EQUAL: "✅", Verdict.FIXED: "✅", Verdict.IMPROVED: "✅", Verdict.DIFFERENT: "❌", Verdict.DEGRADED: "📉", Verdict.FAILED: "💥",
-    Verdict.DIVERGED: "🔀", Verdict.ERROR: "⚠️",
+    Verdict.EQUAL: "✅",
+    Verdict.FIXED: "✅",
+    Verdict.IMPROVED: "✅",
+    Verdict.DIFFERENT: "❌",
+    Verdict.DEGRADED: "📉",
+    Verdict.FAILED: "💥",
+    Verdict.DIVERGED: "🔀",
+    Verdict.ERROR: "⚠️",
 }
 _MOST_DIFFERENCES = 10
 
@@ -38,15 +44,30 @@ def write(stream: IO[str], results: Iterable[Result], summary: Summary) -> None:
 
 def _head(summary: Summary) -> str:
     counts = {Verdict(verdict): count for verdict, count in summary.verdicts.items() if count}
-    title = "all pass" if summary.exit == 0 else "no tape matched" if not summary.tapes else "replay failed" if summary.exit == 1 else "replay had errors"
+    title = (
+        "all pass"
+        if summary.exit == 0
+        else "no tape matched"
+        if not summary.tapes
+        else "replay failed"
+        if summary.exit == 1
+        else "replay had errors"
+    )
     took = f" in {seconds(summary.seconds)}" if summary.seconds is not None else ""
     lines = [f"## {'✅' if summary.exit == 0 else '❌'} autoplayback: {title}", "", f"{summary.tapes} tapes{took}", ""]
     if counts:
-        lines += ["| " + " | ".join(f"{SIGNS[verdict]} {verdict.value}" for verdict in counts) + " |",
-                  "|" + "---:|" * len(counts), "| " + " | ".join(f"{count:,}" for count in counts.values()) + " |", ""]
+        lines += [
+            "| " + " | ".join(f"{SIGNS[verdict]} {verdict.value}" for verdict in counts) + " |",
+            "|" + "---:|" * len(counts),
+            "| " + " | ".join(f"{count:,}" for count in counts.values()) + " |",
+            "",
+        ]
     lines += [f"- **{text(reason)}**" for reason in summary.because]
-    lines += [f"- {drift.verdict}: {text(drift.described())}" for drift in summary.drifts
-              if drift.described() not in summary.because and (not drift.group or drift.verdict != "equal")][:50]
+    lines += [
+        f"- {drift.verdict}: {text(drift.described())}"
+        for drift in summary.drifts
+        if drift.described() not in summary.because and (not drift.group or drift.verdict != "equal")
+    ][:50]
     lines += [f"- rule that matched nothing: {code(rule)}" for rule in summary.unmatched]
     lines += [f"- rule that hides what never varied, remove it: {code(rule)}" for rule in summary.idle]
     return "\n".join(lines) + "\n"
@@ -74,14 +95,23 @@ def _block(group: Group) -> str:
         lines += ["", f"… {rest}{' or more' if result.truncated else ''} more differences"]
     lines += [f"- {text(note)}" for note in result.notes]
     tapes = ", ".join(map(code, group.tapes[:3]))
-    lines += ["", f"Tapes: {tapes}{f' and {group.count - 3} more' if group.count > 3 else ''}", "", fenced(f"{result.rerun} --debug", "sh"), ""]
+    lines += [
+        "",
+        f"Tapes: {tapes}{f' and {group.count - 3} more' if group.count > 3 else ''}",
+        "",
+        fenced(f"{result.rerun} --debug", "sh"),
+        "",
+    ]
     return "\n".join(lines)
 
 
 def table(differences: Iterable[Difference]) -> list[str]:
     """Differences as the rows of a table; nothing where there are none."""
-    rows = [f"| {code(d.at)} | {'—' if d.kind == 'extra' else code(brief(d.recorded, 300))} | {'—' if d.kind == 'missing' else code(brief(d.replayed, 300))} |"
-            for d in differences]
+    rows = [
+        f"| {code(d.at)} | {'—' if d.kind == 'extra' else code(brief(d.recorded, 300))} "
+        f"| {'—' if d.kind == 'missing' else code(brief(d.replayed, 300))} |"
+        for d in differences
+    ]
     return ["| at | recorded | replayed |", "|---|---|---|", *rows] if rows else []
 
 

@@ -20,8 +20,14 @@ from autoplayback.studio.tally import Summary, Tally
 from autoplayback.tape.model import Miss
 
 COLOURS = {
-    Verdict.EQUAL: "green", Verdict.FIXED: "green", Verdict.IMPROVED: "green", Verdict.DIFFERENT: "red", Verdict.DEGRADED: "yellow",
-    Verdict.FAILED: "red", Verdict.DIVERGED: "magenta", Verdict.ERROR: "red",
+    Verdict.EQUAL: "green",
+    Verdict.FIXED: "green",
+    Verdict.IMPROVED: "green",
+    Verdict.DIFFERENT: "red",
+    Verdict.DEGRADED: "yellow",
+    Verdict.FAILED: "red",
+    Verdict.DIVERGED: "magenta",
+    Verdict.ERROR: "red",
 }
 _MOST_GROUPS = 30
 _MOST_DIFFERENCES = 6
@@ -63,6 +69,7 @@ def print_groups(groups: Groups, console: Console) -> None:
 
 def print_summary(summary: Summary, console: Console) -> None:
     """The run in a line; below it what is worth doing about the rules, and why it failed where no tape says so."""
+
     def say(text: Text) -> None:
         console.print(text, soft_wrap=True, highlight=False)
 
@@ -103,8 +110,11 @@ def _progress(console: Console, total: int | None) -> Iterator[Any]:
         task = bar.add_task("", total=total)
 
         def advance(tally: Tally) -> None:
-            bad = ", ".join(f"[{COLOURS[verdict]}]{count} {verdict.value}[/]" for verdict, count in tally.verdicts.items()
-                            if verdict is not Verdict.EQUAL)
+            bad = ", ".join(
+                f"[{COLOURS[verdict]}]{count} {verdict.value}[/]"
+                for verdict, count in tally.verdicts.items()
+                if verdict is not Verdict.EQUAL
+            )
             bar.update(task, advance=1, description=bad)
 
         yield advance
@@ -165,11 +175,19 @@ def _differences(result: Result) -> Iterator[Text]:
 def _difference(difference: Difference) -> Text:
     at = clean(difference.at)
     if difference.kind == "missing":
-        return Text.assemble(f"  {at}  ", ("is missing", "red"), "  recorded ", (clean(brief(difference.recorded, _VALUE)), "red"))
+        return Text.assemble(
+            f"  {at}  ", ("is missing", "red"), "  recorded ", (clean(brief(difference.recorded, _VALUE)), "red")
+        )
     if difference.kind == "extra":
-        return Text.assemble(f"  {at}  ", ("was not there", "green"), "  replayed ", (clean(brief(difference.replayed, _VALUE)), "green"))
-    return Text.assemble(f"  {at}  recorded ", (clean(brief(difference.recorded, _VALUE)), "red"), "  replayed ",
-                         (clean(brief(difference.replayed, _VALUE)), "green"))
+        return Text.assemble(
+            f"  {at}  ", ("was not there", "green"), "  replayed ", (clean(brief(difference.replayed, _VALUE)), "green")
+        )
+    return Text.assemble(
+        f"  {at}  recorded ",
+        (clean(brief(difference.recorded, _VALUE)), "red"),
+        "  replayed ",
+        (clean(brief(difference.replayed, _VALUE)), "green"),
+    )
 
 
 def _closer(group: Group) -> Iterator[Text]:

@@ -83,7 +83,10 @@ class Result:
     def line(self) -> dict[str, Any]:
         """The line, as JSON-able data."""
         written: dict[str, Any] = {
-            "tape": self.tape, "operation": self.operation, "verdict": self.verdict.value, "reason": self.reason,
+            "tape": self.tape,
+            "operation": self.operation,
+            "verdict": self.verdict.value,
+            "reason": self.reason,
             "differences": [_difference(difference) for difference in self.differences],
             "calls": asdict(self.calls),
             "seconds": {"recorded": self.recorded_seconds, "replayed": self.replayed_seconds},
@@ -91,9 +94,15 @@ class Result:
             "started": self.started,
         }
         optional: dict[str, Any] = {
-            "truncated": self.truncated, "misses": [asdict(miss) for miss in self.misses], "metrics": [asdict(reading) for reading in self.metrics],
-            "counts": {name: list(pair) for name, pair in self.counts.items()}, "notes": list(self.notes), "rules": dict(self.rules),
-            "boundary": list(self.boundary), "rerun": "" if self.verdict is Verdict.EQUAL else self.rerun, "detail": self.detail,
+            "truncated": self.truncated,
+            "misses": [asdict(miss) for miss in self.misses],
+            "metrics": [asdict(reading) for reading in self.metrics],
+            "counts": {name: list(pair) for name, pair in self.counts.items()},
+            "notes": list(self.notes),
+            "rules": dict(self.rules),
+            "boundary": list(self.boundary),
+            "rerun": "" if self.verdict is Verdict.EQUAL else self.rerun,
+            "detail": self.detail,
         }
         return written | {key: value for key, value in optional.items() if value} | dict(self.more)
 
@@ -118,10 +127,24 @@ def of(recorded: Tape, replayed: Tape, judgement: Judgement) -> Result:
     """The result of a replay that was judged."""
     playback = replayed.playback
     return Result(
-        recorded.id, recorded.operation, judgement.verdict, judgement.reason, judgement.differences,
-        Calls(len(recorded.calls), playback.answered, playback.unused, playback.unanswered) if playback else Calls(len(recorded.calls)),
-        recorded.duration / 1e9, replayed.duration / 1e9, dict(recorded.metadata), _when(recorded.started), judgement.truncated,
-        playback.misses if playback else (), judgement.metrics, judgement.counts, judgement.notes, judgement.rules,
+        recorded.id,
+        recorded.operation,
+        judgement.verdict,
+        judgement.reason,
+        judgement.differences,
+        Calls(len(recorded.calls), playback.answered, playback.unused, playback.unanswered)
+        if playback
+        else Calls(len(recorded.calls)),
+        recorded.duration / 1e9,
+        replayed.duration / 1e9,
+        dict(recorded.metadata),
+        _when(recorded.started),
+        judgement.truncated,
+        playback.misses if playback else (),
+        judgement.metrics,
+        judgement.counts,
+        judgement.notes,
+        judgement.rules,
         playback.boundary if playback else (),
         None if judgement.verdict is Verdict.EQUAL else details.detail(recorded, replayed, judgement),
     )
@@ -141,8 +164,28 @@ def _when(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-_KNOWN = frozenset("tape operation verdict reason differences calls seconds metadata started truncated misses metrics counts notes rules "
-                   "boundary rerun detail".split())
+_KNOWN = frozenset(
+    [
+        "tape",
+        "operation",
+        "verdict",
+        "reason",
+        "differences",
+        "calls",
+        "seconds",
+        "metadata",
+        "started",
+        "truncated",
+        "misses",
+        "metrics",
+        "counts",
+        "notes",
+        "rules",
+        "boundary",
+        "rerun",
+        "detail",
+    ]
+)
 
 
 def parsed(line: Mapping[str, Any]) -> Result:
@@ -150,14 +193,27 @@ def parsed(line: Mapping[str, Any]) -> Result:
     try:
         seconds = line.get("seconds", {})
         return Result(
-            str(line["tape"]), str(line["operation"]), Verdict(line["verdict"]), str(line.get("reason", "")),
-            tuple(Difference(str(d["at"]), d.get("recorded"), d.get("replayed"), d.get("kind", "changed")) for d in line.get("differences", ())),
+            str(line["tape"]),
+            str(line["operation"]),
+            Verdict(line["verdict"]),
+            str(line.get("reason", "")),
+            tuple(
+                Difference(str(d["at"]), d.get("recorded"), d.get("replayed"), d.get("kind", "changed"))
+                for d in line.get("differences", ())
+            ),
             Calls(**{name: int(line.get("calls", {}).get(name, 0)) for name in Calls.__slots__}),
-            seconds.get("recorded"), seconds.get("replayed"), dict(line.get("metadata", {})), str(line.get("started", "")),
-            bool(line.get("truncated")), tuple(Miss(**{k: v for k, v in miss.items() if k in Miss.__slots__}) for miss in line.get("misses", ())),
+            seconds.get("recorded"),
+            seconds.get("replayed"),
+            dict(line.get("metadata", {})),
+            str(line.get("started", "")),
+            bool(line.get("truncated")),
+            tuple(Miss(**{k: v for k, v in miss.items() if k in Miss.__slots__}) for miss in line.get("misses", ())),
             tuple(Reading(**{k: v for k, v in reading.items() if k in Reading.__slots__}) for reading in line.get("metrics", ())),
             {name: (int(pair[0]), int(pair[1])) for name, pair in line.get("counts", {}).items()},
-            tuple(map(str, line.get("notes", ()))), dict(line.get("rules", {})), tuple(map(str, line.get("boundary", ()))), line.get("detail"),
+            tuple(map(str, line.get("notes", ()))),
+            dict(line.get("rules", {})),
+            tuple(map(str, line.get("boundary", ()))),
+            line.get("detail"),
             {key: value for key, value in line.items() if key not in _KNOWN},
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

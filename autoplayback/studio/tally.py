@@ -42,15 +42,20 @@ class Summary:
     def line(self) -> dict[str, Any]:
         """The summary's line."""
         optional = {
-            "unmatched_rules": list(self.unmatched), "idle_rules": list(self.idle),
+            "unmatched_rules": list(self.unmatched),
+            "idle_rules": list(self.idle),
             "drifts": [asdict(drift) | {"verdict": drift.verdict} for drift in self.drifts],
-            "because": list(self.because), "seconds": self.seconds,
+            "because": list(self.because),
+            "seconds": self.seconds,
         }
         return {"summary": dict(self.verdicts), "exit": self.exit} | {k: v for k, v in optional.items() if v} | dict(self.more)
 
 
 class Tally:
-    """Takes results as they come. `strict`: only `equal` passes; `fail_over`: a suite's thresholds; `by`: the key drifts are split by."""
+    """Takes results as they come.
+
+    `strict`: only `equal` passes; `fail_over`: a suite's thresholds; `by`: the metadata key drifts are split by.
+    """
 
     def __init__(self, *, strict: bool = False, fail_over: Mapping[str, int | str] | None = None, by: str | None = None) -> None:
         self.verdicts: Counter[Verdict] = Counter()
@@ -75,11 +80,20 @@ class Tally:
         found = tuple(drifts(self._readings, self._by))
         because = [*self._over(), *(drift.described() for drift in found if drift.verdict == "degraded")]
         return Summary(
-            {verdict.value: self.verdicts[verdict] for verdict in Verdict}, self._exit(because),
+            {verdict.value: self.verdicts[verdict] for verdict in Verdict},
+            self._exit(because),
             tuple(sorted(rule for rule, states in self._rules.items() if not states["varied"] and not states["matched"])),
-            tuple(sorted(rule for rule, states in self._rules.items()
-                         if rule.startswith(_HIDING) and not states["varied"] and states["matched"] >= _ENOUGH)),
-            found, tuple(because), seconds, more,
+            tuple(
+                sorted(
+                    rule
+                    for rule, states in self._rules.items()
+                    if rule.startswith(_HIDING) and not states["varied"] and states["matched"] >= _ENOUGH
+                )
+            ),
+            found,
+            tuple(because),
+            seconds,
+            more,
         )
 
     def _over(self) -> list[str]:
@@ -95,8 +109,11 @@ class Tally:
     def _exit(self, because: list[str]) -> int:
         if not self.verdicts.total():
             return EXIT_NOTHING
-        regressions = [verdict for verdict, count in self.verdicts.items() if count and not verdict.passes(strict=self._strict)
-                       and verdict.value not in self._fail_over]
+        regressions = [
+            verdict
+            for verdict, count in self.verdicts.items()
+            if count and not verdict.passes(strict=self._strict) and verdict.value not in self._fail_over
+        ]
         if because or any(verdict is not Verdict.ERROR for verdict in regressions):
             return EXIT_REGRESSION
         return EXIT_ERROR if regressions else EXIT_PASS
@@ -106,5 +123,13 @@ def summary_of(line: Mapping[str, Any]) -> Summary:
     """The summary that a file's last line says."""
     known = {"summary", "exit", "unmatched_rules", "idle_rules", "drifts", "because", "seconds"}
     found = tuple(Drift(**{k: v for k, v in drift.items() if k in Drift.__slots__}) for drift in line.get("drifts", ()))
-    return Summary(dict(line["summary"]), int(line.get("exit", 0)), tuple(line.get("unmatched_rules", ())), tuple(line.get("idle_rules", ())),
-                   found, tuple(line.get("because", ())), line.get("seconds"), {k: v for k, v in line.items() if k not in known})
+    return Summary(
+        dict(line["summary"]),
+        int(line.get("exit", 0)),
+        tuple(line.get("unmatched_rules", ())),
+        tuple(line.get("idle_rules", ())),
+        found,
+        tuple(line.get("because", ())),
+        line.get("seconds"),
+        {k: v for k, v in line.items() if k not in known},
+    )

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "equalizer"))
-
-from tapes import Raises, Sent, replay, tape  # noqa: E402
-
-from autoplayback.config.settings import Compare, Metric  # noqa: E402
-from autoplayback.equalizer import compare  # noqa: E402
-from autoplayback.studio import results  # noqa: E402
-from autoplayback.studio.results import Result  # noqa: E402
-from autoplayback.tape.model import Miss  # noqa: E402
+from autoplayback.config.settings import Compare, Metric
+from autoplayback.equalizer import compare
+from autoplayback.studio import results
+from autoplayback.studio.results import Result
+from autoplayback.tape.model import Miss
+from tests.equalizer.tapes import Raises, Sent, replay, tape
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 CUSTOMERS = ("acme", "globex", "initech", "umbrella")
@@ -30,9 +25,19 @@ def ulid(number: int) -> str:
 
 def order(rng: random.Random, number: int) -> dict[str, Any]:
     """A result as a service would give it."""
-    lines = [{"sku": f"SKU-{rng.randrange(900):03}", "quantity": rng.randrange(1, 9), "price": round(rng.uniform(2, 90), 2)} for _ in range(14)]
-    return {"id": number, "customer": rng.choice(CUSTOMERS), "items": lines, "total": 412.5, "cost": round(rng.uniform(80, 130), 3), "trace_id": rng.random(),
-            "note": "Leave it at the door,\nring twice.\nThank you."}
+    lines = [
+        {"sku": f"SKU-{rng.randrange(900):03}", "quantity": rng.randrange(1, 9), "price": round(rng.uniform(2, 90), 2)}
+        for _ in range(14)
+    ]
+    return {
+        "id": number,
+        "customer": rng.choice(CUSTOMERS),
+        "items": lines,
+        "total": 412.5,
+        "cost": round(rng.uniform(80, 130), 3),
+        "trace_id": rng.random(),
+        "note": "Leave it at the door,\nring twice.\nThank you.",
+    }
 
 
 def run(count: int, seed: int = 1) -> Iterator[Result]:
@@ -52,18 +57,31 @@ def run(count: int, seed: int = 1) -> Iterator[Result]:
             new["total"] = 411.0
             replayed = replay(new, *calls, **faster)
         elif kind in (7, 8):
-            new["items"] = [dict(line, price=round(line["price"] * 1.1, 2)) if place == 4 else line for place, line in enumerate(new["items"])]
+            new["items"] = [
+                dict(line, price=round(line["price"] * 1.1, 2)) if place == 4 else line for place, line in enumerate(new["items"])
+            ]
             new["note"] = new["note"].replace("twice", "once")
-            replayed = replay(new, *calls[:-1], Sent("mail.send", {"to": calls[-1].args["to"], "subject": f"Your order {number}"}), **faster)
+            replayed = replay(
+                new, *calls[:-1], Sent("mail.send", {"to": calls[-1].args["to"], "subject": f"Your order {number}"}), **faster
+            )
         elif kind == 11:
-            miss = Miss("unanswered", "orders.repo:load_stock", "orders.repo:load_stock(sku='SKU-007', warehouse='north') is not on the tape",
-                        "orders/checkout.py:42 in place", "orders.repo:load(sku='SKU-007'); 1 of 1 used",
-                        "inputs:\n  - target: orders.repo:load_stock\n    on_missing: call", at=5)
+            miss = Miss(
+                "unanswered",
+                "orders.repo:load_stock",
+                "orders.repo:load_stock(sku='SKU-007', warehouse='north') is not on the tape",
+                "orders/checkout.py:42 in place",
+                "orders.repo:load(sku='SKU-007'); 1 of 1 used",
+                "inputs:\n  - target: orders.repo:load_stock\n    on_missing: call",
+                at=5,
+            )
             replayed = replay(Raises(RuntimeError("no stock")), *calls[:5], misses=[miss], **faster)
         elif kind == 15:
             replayed = replay(Raises(KeyError("discount")), *calls[:4], **faster)
         elif kind == 19:
-            recorded, replayed = tape(Raises(ZeroDivisionError("division by zero")), *calls[:3], **common), replay(new, *calls[:3], **faster)
+            recorded, replayed = (
+                tape(Raises(ZeroDivisionError("division by zero")), *calls[:3], **common),
+                replay(new, *calls[:3], **faster),
+            )
         elif kind == 23:
             new["cost"] = result["cost"] * 1.03
             replayed = replay(new, *calls, **faster)
@@ -71,7 +89,9 @@ def run(count: int, seed: int = 1) -> Iterator[Result]:
             new["cost"] = result["cost"] * 0.96
             replayed = replay(new, *calls, **faster)
         elif kind == 31:
-            yield results.failure(ulid(number), "place_order", "the replay took longer than 30 s and was ended", recorded=recorded)
+            yield results.failure(
+                ulid(number), "place_order", "the replay took longer than 30 s and was ended", recorded=recorded
+            )
             continue
         elif kind == 35:
             new["items"] = [*new["items"][:3], {"sku": HOSTILE, "quantity": 1, "price": 0.0}, *new["items"][3:]]

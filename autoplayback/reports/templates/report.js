@@ -216,7 +216,8 @@ function branch(parent, [key, state, old, fresh, below], depth) {
     line.firstChild.addEventListener("click", () => { inner.hidden = line.classList.toggle("closed"); });
     below.forEach(node => branch(inner, node, depth + 1));
     parent.append(line, inner);
-  } else if (state === "=") parent.append(same(label(), old));
+  } else if (state === "≈") parent.append(el("div", { class: "line same" }, label(), el("span", {}, written(old)), el("span", { class: "rule" }, fresh)));
+  else if (state === "=") parent.append(same(label(), old));
   else {
     const [left, right] = state === "~" ? changed(written(old), written(fresh)) : [[written(old)], [written(fresh)]];
     parent.append(el("div", { class: "line" }, label(), state === "+" ? el("span", { class: "none" }) : el("span", { class: "old" }, left), state === "-" ? el("span", { class: "none" }) : el("span", { class: "new" }, right)));
