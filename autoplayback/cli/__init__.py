@@ -15,9 +15,11 @@ import typer
 from typer.core import TyperGroup
 
 from autoplayback.cli import options
+from autoplayback.config.nearest import suggestion
 from autoplayback.errors import AutoplaybackError
 
 COMMANDS = {
+    "demo": "demo",
     "init": "setup",
     "check": "setup",
     "run": "setup",
@@ -31,7 +33,6 @@ COMMANDS = {
     "verify": "store",
     "ship": "store",
     "schema": "setup",
-    "demo": "demo",
 }
 """Each command and the module of this package that registers it, in the order of `--help`."""
 
@@ -49,14 +50,10 @@ class _Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
-            self.commands.update(dict.fromkeys(COMMANDS))  # type: ignore[arg-type]  # names enough for "did you mean"
-            return None
-        if self.commands.get(cmd_name) is None:
+            return None if ctx.resilient_parsing else ctx.fail(f"No such command {cmd_name!r}{suggestion(cmd_name, COMMANDS)}")
+        if cmd_name not in self.commands:
             group = typer.Typer(rich_markup_mode=None)
-            try:
-                importlib.import_module(f"{__name__}.{COMMANDS[cmd_name]}").register(group)
-            except ModuleNotFoundError:
-                return None
+            importlib.import_module(f"{__name__}.{COMMANDS[cmd_name]}").register(group)
             self.commands.update(typer.main.get_group(group).commands)
         return self.commands[cmd_name]
 

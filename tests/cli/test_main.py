@@ -47,7 +47,7 @@ def test_a_wrong_command_or_option_is_exit_2(command: Command) -> None:
     """With the nearest one."""
     done = command("lsit")
     assert done.returncode == 2
-    assert "list" in done.stderr
+    assert "did you mean 'list'?" in done.stderr
     done = command("list", "--wher", "x")
     assert done.returncode == 2
     assert "--where" in done.stderr

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from autoplayback.config.settings import Settings
+from autoplayback.recorder.spool import Spool
 from autoplayback.tape.model import Tape
 from tests.cli.conftest import ROOT, Command
 
@@ -152,3 +155,31 @@ def test_list_into_a_closed_pipe(shop: Path, recorded: list[Tape]) -> None:
     done = subprocess.run(["bash", "-c", script], cwd=shop, env=environment, text=True, capture_output=True, timeout=60)
     assert done.stdout.strip() in ("0", "141")
     assert not done.stderr
+
+
+def test_list_on_a_terminal_is_a_table(shop: Path, recorded: list[Tape]) -> None:
+    """A head, sizes and durations as people read them, and how many there are."""
+    terminal, inside = pty.openpty()
+    done = subprocess.run([sys.executable, "-m", "autoplayback.cli", "list"], cwd=shop, stdout=inside, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"})
+    os.close(inside)
+    text = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    assert done.returncode == 0
+    lines = text.splitlines()
+    assert "TAPE" in lines[0]
+    assert "OPERATION" in lines[0]
+    assert "7 ms" in lines[1]
+    assert "4 tapes" in lines[-1]
+
+
+def test_what_recorders_lost_is_told(command: Command, recorded: list[Tape], shop: Path) -> None:
+    """A list which isn't complete says so, on stderr."""
+    spool = Spool(Settings(), shop / ".autoplayback/tapes")
+    for _ in range(3):
+        spool.lose("the queue was full")
+    spool.close(10)
+    done = command("list")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 4
+    assert "3 tapes were lost in recording: 3 the queue was full" in done.stderr

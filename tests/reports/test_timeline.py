@@ -118,15 +118,16 @@ def test_nothing_on_a_tape_can_steer_the_terminal(name: str, value: str, key: st
     """Escape sequences, line breaks, bidirectional overrides, lone surrogates: in names, values, metadata and types."""
     target = TargetNote(name, "input", key, value, ((key, 1),))
     found = replace(
-        tape(call(target=target, outcome=returned({key: value})), metadata={key: value}, opaque=(name,), environment={"host": value}),
-        operation=name, target=target, notes=((key, ENCODER.encode(value)),),
+        tape(call(target=target, outcome=returned({key: value}))), metadata={key: value}, opaque=(name,),
+        environment={"host": value}, operation=name, target=target, notes=((key, ENCODER.encode(value)),),
     )
     for line in timeline.lines(found):
         assert not [sign for sign in line.plain if sign in "\x1b\r\n\t\x07\u202e" or 0xD800 <= ord(sign) < 0xE000]
 
 
 scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.decimals(), st.datetimes(), st.complex_numbers()
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.decimals(), st.datetimes(),
+    st.complex_numbers(),
 )
 values = st.recursive(scalars, lambda inner: st.one_of(
     st.lists(inner), st.tuples(inner, inner), st.dictionaries(st.one_of(st.text(), st.integers(), st.binary()), inner),
