@@ -106,7 +106,8 @@ def _cleaned(value: Any) -> Any:
         return value
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 64:
         return int(value)
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    text = str.__str__(value) if isinstance(value, str) else str(value)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _Loader:

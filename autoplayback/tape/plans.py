@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autoplayback.tape import rows, state
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.names import type_name
+from autoplayback.tape.opaque import Opaque
 from autoplayback.tape.wire import ATOMS, Code, Ext, pack
 
 if TYPE_CHECKING:
@@ -149,6 +150,14 @@ def _handle(walk: Walk, value: Any) -> Any:
     if number is None:
         return walk.opaque_leaf(value, "a live object that isn't part of this tape")
     return walk.leaf("handle", type_name(type(value)), number)
+
+
+def _opaque_again(walk: Walk, value: Opaque) -> Any:
+    """A leaf that came from a tape: the same leaf again."""
+    type_, reason = Opaque.leaf(value)
+    walk.opaque.append(type_)
+    walk.count += 1
+    return walk.tagged("opaque", type_, reason)
 
 
 def _reference(kind: str) -> Plan:
@@ -365,5 +374,6 @@ _BUILTIN: Final[dict[type, Plan]] = {
     types.ModuleType: _module,
     types.MethodType: _method,
     object: _instance(object),
+    Opaque: _opaque_again,
 }
 known.update(_BUILTIN)

@@ -15,6 +15,7 @@ from autoplayback.errors import Diverged, TapeError
 from autoplayback.tape import restore
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.assembly import assembled
+from autoplayback.tape.opaque import Opaque
 from autoplayback.tape.reading import Referring, read_quickly, translated
 from autoplayback.tape.trust import Trust
 
@@ -25,22 +26,6 @@ Handles = Callable[[int], object]
 _SCALARS: Final[dict[str, type]] = {"str": str, "int": int, "float": float, "bytes": bytes}
 _COLLIDING: Final = 1000
 """Members with one and the same hash: more were chosen to make us slow."""
-
-
-class Opaque:
-    """In place of a value that could not be recorded. It may be passed around; whoever looks into it learns why he can't."""
-
-    __slots__ = ("_autoplayback_reason", "_autoplayback_type")
-
-    def __init__(self, type_: str, reason: str = "") -> None:
-        self._autoplayback_type = type_
-        self._autoplayback_reason = reason
-
-    def __repr__(self) -> str:
-        return f"<{self._autoplayback_type}: not recorded>"
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{name!r} of a {self._autoplayback_type}: this value could not be recorded, so the tape doesn't have it")
 
 
 def rebuild(document: bytes, trust: Trust, handles: Handles | None = None) -> Any:
@@ -187,6 +172,8 @@ class Rebuilder:
                 raise TapeError(f"no adapter reads {extra['adapter']}: a package which brings one isn't installed")
             cls = restore.derived(self.trust.find_class(type_), restore.adapted_class(adapter.name))
             fields, extra = self._fields(type_, extra.get("state") or {}), extra.get("extra")
+            if adapter.complete:
+                value = self._fields(type_, value)
         if adapter.kind != kind:
             raise TapeError(f"{type_} as {kind!r}")
         made = adapter.load(cls, value, extra)

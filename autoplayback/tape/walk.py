@@ -50,7 +50,10 @@ class Walk:
         """The whole document of `value`."""
         root = self.value(value)
         if not self.referring and not self.parts:
-            return pack(root)
+            document = pack(root)
+            if len(document) > self.limit and not self.careful:
+                raise TooLarge(f"over {self.limit} bytes")
+            return document
         trees = [root]
         for part in self.parts:  # grows while it is walked
             del self.numbers[id(part)]
@@ -165,15 +168,15 @@ class CarefulWalk(Walk):
         if type(value) is int:
             if not -(1 << 63) <= value < 1 << 64:
                 return self.extension(Code.INT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
-        elif type(value) is str:
+        elif type(value) is str or type(value) is bytes:
             if len(value) > self.room:
                 return self.opaque_leaf(value, "too large")
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                return self.extension(Code.STR, value.encode("utf-8", "surrogatepass"))
-        elif type(value) is bytes and len(value) > self.room:
-            return self.opaque_leaf(value, "too large")
+            self.room -= len(value)
+            if type(value) is str:
+                try:
+                    value.encode()
+                except UnicodeEncodeError:
+                    return self.extension(Code.STR, value.encode("utf-8", "surrogatepass"))
         return value
 
     def items(self, values: list[Any]) -> list[Any]:

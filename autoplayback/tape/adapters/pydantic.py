@@ -28,6 +28,9 @@ def _dump(v: Any) -> Any:
 
 def _load(cls: type, value: Any, extra: Any) -> Any:
     fields_set, more, private = extra
+    given = set(fields_set or ())
+    if not given <= set(value):  # a field has another name today
+        given |= set(value)
     known = static(cls, "__pydantic_fields__") or {}
     name = f"{cls.__module__}:{cls.__qualname__}"
     values = {}
@@ -44,7 +47,7 @@ def _load(cls: type, value: Any, extra: Any) -> Any:
     values.update((field, found) for field, found in value.items() if field not in known and static(cls, field) is not None)
     made = object.__new__(cls)
     object.__setattr__(made, "__dict__", values)
-    object.__setattr__(made, "__pydantic_fields_set__", set(fields_set or ()) & set(values) | set(more or ()))
+    object.__setattr__(made, "__pydantic_fields_set__", given & set(values) | set(more or ()))
     object.__setattr__(made, "__pydantic_extra__", more)
     object.__setattr__(made, "__pydantic_private__", private)
     return made
