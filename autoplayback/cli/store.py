@@ -39,6 +39,10 @@ autoplayback prune --older-than 7d --dry-run
 """
 VERIFY_HELP = """Read every byte of every tape and say what is damaged; with --secrets also what looks like a secret.
 
+\b
+autoplayback verify
+autoplayback --tapes s3://bucket/orders verify --secrets
+
 Exit status: 0 nothing found, 1 something found.
 """
 SHIP_HELP = """Upload what recorders on this machine left in the spool, and go on doing so (`s3: {ship: process}`).
