@@ -123,7 +123,11 @@ def _replay(options: Options) -> Composition:
     interception.install()
     entropy.install()
     set_mode("replay")
-    return Composition(player, declared)
+
+    def absent() -> list[str]:
+        return [f"{finding.declaration.target} is not intercepted: {finding.error}" for finding in interception.findings() if finding.error and not finding.declaration.optional]
+
+    return Composition(player, declared, absent)
 
 
 def check(fd: int) -> None:

@@ -116,12 +116,11 @@ def _lane(
     found: Configuration, chosen: list[Summary], folder: str, python: str | None, isolation: str, timeout: float, memory: int, *, debug: bool
 ) -> Lane:
     from autoplayback.player.options import Options
-    from autoplayback.recorder.redaction import Redactor
     from autoplayback.studio.executors import Lane
 
     task = Options(str(found.file.resolve()), folder, "", tuple(sorted({summary.operation for summary in chosen})), isolation, timeout,
                    memory, debug)
-    return Lane(task, python or sys.executable, finish=Redactor(found.settings.redact).finish)
+    return Lane(task, python or sys.executable)
 
 
 def _suite(found: Configuration, name: str | None) -> Suite | None:

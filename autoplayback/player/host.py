@@ -36,6 +36,8 @@ class Composition:
 
     player: Player
     declarations: Sequence[Declaration]
+    absent: Callable[[], list[str]] = list
+    """Asked once the service is imported: declared targets which aren't there, a sentence each."""
 
 
 class Host:
@@ -108,7 +110,7 @@ class Host:
             faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
         gc.collect()
         gc.freeze()  # what is there now is shared with every child: the collector shouldn't write into it
-        framing.send(self._control, {"ready": {"isolation": isolation, "reason": reason, "notes": self.notes[:20],
+        framing.send(self._control, {"ready": {"isolation": isolation, "reason": reason, "notes": [*self._composition.absent(), *self.notes][:20],
                                                "boundary": list(self._sandbox.boundary), "python": sys.version.split()[0]}})
         number = 0
         while (message := framing.receive(self._control)) is not None:

@@ -28,7 +28,7 @@ class Sandbox:
         """What is in force, strongest first."""
         return (*self._boundary, "audit hook")
 
-    def close(self, channel: int) -> None:
+    def close(self, channel: int, *, debugging: bool = False) -> None:
         """Puts up what holds from before the service's import on. `channel` is the socket to the supervisor; the caller then
         sends it `listener`, on which refused calls of C code arrive."""
         own_ipc = kernel.leave_networks()
@@ -42,7 +42,7 @@ class Sandbox:
         self.listener = seccomp.install(channel, own_ipc)
         if self.listener is not None:
             self._boundary.append("seccomp")
-        tripwire.install()
+        tripwire.install(debugging=debugging)
 
     def seal(self, *, reads: bool) -> None:
         """The service is imported: its folders are known. `reads` says whether reading elsewhere is refused by the kernel too."""

@@ -94,7 +94,7 @@ class Session:
         draft = self.draft
         original = (receiver, args, kwargs)
         if target.codec is not None:
-            args, kwargs = target.codec.asked(receiver, args, kwargs)
+            args, kwargs = target.codec.asked(receiver, args, kwargs, replaying=True)
         number = self._number(receiver) if is_handle(receiver) else None
         arguments = draft.encoder.arguments(args, kwargs)
         if target.name.endswith(LENGTHS) and is_handle(receiver) and not self._matcher.group(target).calls:
@@ -171,6 +171,8 @@ class Session:
             answer.items = self._items(target, call, note)
         note.duration = perf_counter_ns() - self.draft.clock - note.started
         if target.codec is not None:
+            if answer.error is not None:
+                return Answer(error=target.codec.failed(answer.error, receiver))
             return Answer(value=target.codec.closed(answer, receiver, args, kwargs))
         return answer
 

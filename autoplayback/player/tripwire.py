@@ -21,11 +21,16 @@ Refuse = Callable[[str, str], BaseException | None]
 
 _territory: Territory | None = None
 _refuse: Refuse | None = None
+_debugging = False
 _busy = threading.local()
 
+DEBUGGERS = ("pdb", "bdb", "cmd", "code", "rlcompleter", "IPython", "ipdb", "pudb", "debugpy", "_pydevd_bundle", "pydevd")
 
-def install() -> None:
-    """Adds the hook to this interpreter, inactive; once."""
+
+def install(*, debugging: bool = False) -> None:
+    """Adds the hook to this interpreter, inactive; once. `debugging`: what a debugger reads for itself isn't the service's doing."""
+    global _debugging
+    _debugging = debugging
     if not getattr(sys, "_autoplayback_tripwire", False):
         sys._autoplayback_tripwire = True  # type: ignore[attr-defined]  # on sys: a second copy of this module must not add another
         sys.addaudithook(_hook)
@@ -47,6 +52,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     refuse = _refuse
     if refuse is None or (check := CHECKS.get(event)) is None or getattr(_busy, "on", False):
         return
+    if _debugging and sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in DEBUGGERS:
+        return  # its own files (.pdbrc, history); the kernel still has its say
     _busy.on = True  # what a check or a refusal does itself (looking at a path, importing) isn't judged again
     try:
         tried = check(_territory, args)  # type: ignore[arg-type]  # armed, so there is one

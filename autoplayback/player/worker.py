@@ -70,7 +70,7 @@ def _become_host(options: Options, theirs: socket.socket, results: int, output: 
             os.dup2(output, 2)
             os.close(output)
         sandbox = Sandbox(Territory(options.workdir, options.scratch))
-        sandbox.close(channel)
+        sandbox.close(channel, debugging=options.debug)
         _hand_over(channel, sandbox)
         host = Host(options, sandbox, compose, channel, results)
         host.load()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 
 from autoplayback import equalizer
 from autoplayback.config.settings import Compare, OperationSettings, Settings
 from autoplayback.equalizer.rules import merged
+from autoplayback.recorder.redaction import Redactor
 from autoplayback.studio import results
 from autoplayback.studio.executors import Lane, Played, Pool, Ready, Unreadable
 from autoplayback.studio.results import Result
@@ -27,7 +29,8 @@ def run(
 
     `settled` gives the rules known to match something, for which equal tapes needn't be searched any more.
     """
-    with Pool(lane, jobs, on_ready) as pool:
+    # A replay's tape is shown and compared like the recorded one, so it loses the same secrets.
+    with Pool(replace(lane, finish=Redactor(settings.redact).finish), jobs, on_ready) as pool:
         for played in pool.run(tapes):
             yield judged(played, settings, suite, settled())
 

@@ -82,4 +82,6 @@ class Service:
     def replay(self, tapes: list[Tape] | None = None, **options: Any) -> list[Result]:
         """Replays and judges."""
         settings = load(str(self.folder / "autoplayback.yaml")).settings
-        return [runner.judged(played, settings) for played in self.play(tapes, **options)]
+        tapes = self.tapes() if tapes is None else tapes
+        results = {result.tape: result for result in runner.run(tapes, self.lane(**options), settings, on_ready=self.ready.append)}
+        return [results[tape.id] for tape in tapes]

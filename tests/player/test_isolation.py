@@ -123,12 +123,20 @@ def test_io_at_import_is_refused_and_told(tmp_path: Path) -> None:
 
 def test_a_declared_input_at_import_is_an_error(tmp_path: Path) -> None:
     """No tape answers what is asked before the operation; the error says what to do."""
-    made = Service(tmp_path, "import lib\ndef operation(): return lib.load(1)", CONFIG.replace("svc:load", "lib:load"))
-    made.code("def load(key): return key", "lib")
+    made = Service(tmp_path, "import lib\ndef operation(): return lib.load(1)", CONFIG.replace("svc:load", "lib:load").replace("svc:send", "lib:send"))
+    made.code("def load(key): return key\ndef send(value): pass", "lib")
     made.record("import svc; svc.operation()")
     made.code("import lib\nlib.load('early')\ndef operation(): return lib.load(1)")
     [result] = made.replay()
     assert result.verdict is Verdict.ERROR and "on_missing" in result.reason
+
+
+def test_a_declared_target_that_is_gone_is_told(tmp_path: Path) -> None:
+    """What the config wants intercepted and the code no longer has is said once, with the nearest name."""
+    made = service(tmp_path, ["fine"])
+    made.code(CODE.replace("def load(", "def loaded(").replace("    load(what)", "    loaded(what)"))
+    [result] = made.replay()
+    assert any("svc:load" in note and "loaded" in note for note in made.ready[0].notes), made.ready
 
 
 def test_an_interpreter_without_autoplayback(tmp_path: Path) -> None:
