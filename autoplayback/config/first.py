@@ -66,11 +66,9 @@ def _operations(applications: list[tuple[str, str]]) -> str:
 
 _NO_OPERATIONS = """\
   # no web application was found here; name the functions where work begins, as module:qualname
-  []
 """
 _NO_PRESETS = """\
   # no library with a preset was found here; name your own functions that read from outside
-  []
 """
 
 _TEXT = """\

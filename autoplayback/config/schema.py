@@ -26,6 +26,7 @@ def schema() -> dict[str, Any]:
         for key, entry in definition.get("properties", {}).items():
             if text := texts.get(name, {}).get(key):
                 entry["description"] = text
+            _or_nothing(entry)
     _exactly_one(definitions["OperationSettings"], ("target", "wsgi", "asgi", "celery"))
     for name in ("InputSettings", "OutputSettings"):
         _exactly_one(definitions[name], ("target", "preset"))
@@ -43,6 +44,14 @@ def schema() -> dict[str, Any]:
 def text() -> str:
     """What the shipped file holds."""
     return json.dumps(schema(), indent=1, sort_keys=True) + "\n"
+
+
+def _or_nothing(entry: dict[str, Any]) -> None:
+    """A section may stand there empty, its entries commented out: null to YAML, and the default to `load`."""
+    if entry.get("type") in ("array", "object"):
+        entry["type"] = [entry["type"], "null"]
+    elif "$ref" in entry:
+        entry["anyOf"] = [{"$ref": entry.pop("$ref")}, {"type": "null"}]
 
 
 def _exactly_one(definition: dict[str, Any], keys: tuple[str, ...]) -> None:

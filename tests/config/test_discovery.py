@@ -82,7 +82,7 @@ def test_every_commented_example_is_valid_too(tmp_path: Path) -> None:
     for line in text.splitlines():
         if line.startswith(("  # -", "  #   ", "#   - ", "# outputs:", "# redact:", "# sampling:")):
             lines.append(line.replace("# ", "", 1))
-        elif line.strip() != "[]":
+        else:
             lines.append(line)
     (tmp_path / "autoplayback.yaml").write_text("\n".join(lines))
     settings = load(tmp_path / "autoplayback.yaml", presets=PRESETS, environment={}).settings

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from autoplayback.config import schema
+from autoplayback.config import first, schema
+from autoplayback.config.discovery import Found
 from tests.config.test_load import EVERYTHING
 
 
@@ -49,6 +50,19 @@ def test_an_editor_marks_what_load_refuses(validator: Draft202012Validator, text
 def test_keys_for_anchors_are_valid(validator: Draft202012Validator) -> None:
     """As `load` does, the schema leaves `x-` keys alone."""
     assert not list(validator.iter_errors({"x-common": {"on_missing": "call"}}))
+
+
+@pytest.mark.parametrize("text", [
+    "inputs:\noutputs:\n", "compare:\nsampling:\n", "operations: [{target: a:b, compare: , metadata: }]",
+])
+def test_an_empty_section_is_valid(validator: Draft202012Validator, text: str) -> None:
+    """As while one writes it."""
+    assert not list(validator.iter_errors(yaml.safe_load(text)))
+
+
+def test_the_first_config_is_valid_in_an_editor(validator: Draft202012Validator) -> None:
+    """Nothing is marked in what `init` wrote, even where it found nothing."""
+    assert not list(validator.iter_errors(yaml.safe_load(first.text("shop", Found(), ["requests"]))))
 
 
 def test_every_key_is_explained() -> None:
