@@ -131,6 +131,10 @@ class FolderCassette:
         """How many tapes recorders dropped, by reason."""
         return losses.total(self.folder)
 
+    def forget_losses(self, before: int) -> None:
+        """Removes old counts."""
+        losses.forget(self.folder, before)
+
     def emptiness(self) -> str:
         """Why nothing is found."""
         if not self.folder.is_dir():

@@ -38,6 +38,11 @@ def service_prefix(service: str) -> str:
     return f"{ROOT}{quote(service or 'default', safe='')}/"
 
 
+def losses_prefix(service: str) -> str:
+    """What the keys of a service's counts of lost tapes begin with."""
+    return LOSSES + service_prefix(service).removeprefix(ROOT)
+
+
 def service_name(folder: str) -> str:
     """The service of a folder below `ROOT`."""
     return unquote(folder)

@@ -71,6 +71,26 @@ def read(text: bytes) -> dict[str, int]:
         return {}
 
 
+def forget(folder: Path, before: int) -> None:
+    """Removes the counts of processes that are gone and began before an instant (nanoseconds since the epoch)."""
+    for path in folder.glob("*" + SUFFIX):
+        try:
+            if began(path.name) < before:
+                with open(path, "rb") as file:
+                    if lock(file.fileno()):
+                        path.unlink()
+        except OSError:
+            continue
+
+
+def began(name: str) -> int:
+    """When the process of a file's counts began to record; now-ish, and so never old, where the name isn't ours."""
+    try:
+        return ulid.started(Path(name).stem)
+    except ValueError:
+        return 1 << 63
+
+
 def total(folder: Path) -> dict[str, int]:
     """The counts of all processes that wrote to a folder, by reason. Empty files which dead processes left are removed."""
     counts: Counter[str] = Counter()

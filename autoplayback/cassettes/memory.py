@@ -59,6 +59,9 @@ class MemoryCassette:
         """Nothing is ever dropped here."""
         return {}
 
+    def forget_losses(self, before: int) -> None:
+        """There are none."""
+
     def emptiness(self) -> str:
         """Why nothing is found."""
         return f"{self.url} holds {len(self.entries)} tapes"

@@ -48,6 +48,7 @@ class OpenSegment:
         self._fd = os.open(unborn, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._inode = inode(self._fd)
         try:
+            give_to_owner(self._fd, folder)
             lock(self._fd)
             head = segment.header({**info, "pid": os.getpid(), "created": time_ns()})
             if os.write(self._fd, head) != len(head):
@@ -229,6 +230,14 @@ def same_file(fd: int, path: Path) -> bool:
 def inherited(info: Mapping[str, Any]) -> dict[str, Any]:
     """What a rewritten segment says of itself after the one it replaces."""
     return {key: value for key, value in info.items() if key not in ("version", "pid", "created")}
+
+
+def give_to_owner(fd: int, folder: Path) -> None:
+    """What root's tools write into the folder of a service must stay readable to the service."""
+    if os.geteuid() == 0:
+        status = os.stat(folder)
+        if status.st_uid != 0:
+            os.fchown(fd, status.st_uid, status.st_gid)
 
 
 def inode(fd: int) -> tuple[int, int]:

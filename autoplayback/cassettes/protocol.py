@@ -51,6 +51,9 @@ class Cassette(Protocol):
     def losses(self) -> dict[str, int]:
         """How many tapes recorders dropped, by reason."""
 
+    def forget_losses(self, before: int) -> None:
+        """Removes such counts of recorders that began before an instant, in nanoseconds since the epoch."""
+
     def emptiness(self) -> str:
         """Where nothing is found: a sentence on what was looked at, and what to do."""
 

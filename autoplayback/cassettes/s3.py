@@ -130,10 +130,19 @@ class S3Cassette:
     def losses(self) -> dict[str, int]:
         """How many tapes recorders dropped, by reason, as far as it was shipped."""
         counts: Counter[str] = Counter()
-        for service in self._services():
-            for item in self._bucket.items(keys.LOSSES + keys.service_prefix(service).removeprefix(keys.ROOT)):
-                counts.update(losses.read(self._bucket.read(item.key)))
+        for item in self._loss_items():
+            counts.update(losses.read(self._bucket.read(item.key)))
         return dict(counts)
+
+    def forget_losses(self, before: int) -> None:
+        """Removes old counts."""
+        for item in list(self._loss_items()):
+            if losses.began(item.key) < before:
+                self._bucket.remove(item.key)
+
+    def _loss_items(self) -> Iterator[Item]:
+        for service in self._services():
+            yield from self._bucket.items(keys.losses_prefix(service))
 
     def emptiness(self) -> str:
         """Why nothing is found."""

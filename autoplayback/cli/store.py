@@ -148,6 +148,8 @@ def prune(
             typer.echo(f"{len(expired):,} tapes of {freed:,} bytes would be deleted")
             return
         typer.echo(f"{cassette.delete(summary.tape for summary in expired):,} tapes of {freed:,} bytes deleted")
+        if since is not None:
+            cassette.forget_losses(since)
         _tell_of_waiting(cassette)
     finally:
         cassette.close()

@@ -89,8 +89,7 @@ class Shipper:
                     dead = lock(file.fileno())
                     counts = losses.read(text)
                     if counts and self._told.get(path.name) != text:
-                        prefix = keys.LOSSES + keys.service_prefix(self._settings.service).removeprefix(keys.ROOT)
-                        self._connected().put(prefix + path.name, text, replace=True)
+                        self._connected().put(keys.losses_prefix(self._settings.service) + path.name, text, replace=True)
                         self._told[path.name] = text
                     if dead:
                         path.unlink()

@@ -178,7 +178,7 @@ class Spool:
                     self._queued = 0
                     self._asleep = True
                     if not self._queue and not self._dropped:
-                        wake.acquire(timeout=min(due, 3600.0))
+                        wake.acquire(timeout=max(0.001, min(due, 3600.0)))
                     self._asleep = False
                 if self._queue and not self._exiting and not self._requested():
                     wake.acquire(timeout=GATHER_SECONDS)

@@ -29,7 +29,7 @@ from autoplayback.tape.model import Scalar, Summary
 
 VERSION = 1
 LEVEL = 1
-"""Of zstd. On tapes the higher ones cost up to twice the time and make none of them smaller: values are encoded tightly already."""
+"""Of zstd. Higher ones cost up to twice the time and make tapes no smaller: their values are encoded tightly already."""
 MAX_PAYLOAD = 1 << 30
 """Bytes of one uncompressed tape that a reader is willing to hold: a frame which declares more is refused unread."""
 MAX_INDEX = 256 << 20
@@ -198,6 +198,9 @@ def row_of(data: bytes) -> bytes:
     return data[8:4 + length]
 
 
+_OUTCOMES = ("returned", "raised")
+_SCALARS = frozenset({type(None), bool, int, float, str})
+_INT64 = 1 << 63
 _COLUMNS = ("id", "operation", "started", "seconds", "outcome", "calls", "bytes", "metadata")
 
 
@@ -240,10 +243,13 @@ def _frame_at(view: memoryview, at: int) -> int | None:
 
 def _summary(row: Sequence[Any]) -> Summary:
     id, operation, started, seconds, outcome, calls, size, metadata = row
-    if not (isinstance(id, str) and isinstance(operation, str) and isinstance(started, int) and isinstance(seconds, (int, float))
-            and outcome in ("returned", "raised") and isinstance(calls, int) and isinstance(size, int) and size >= 0
-            and isinstance(metadata, dict)):
+    if not (type(id) is type(operation) is str and type(started) is type(calls) is type(size) is int and outcome in _OUTCOMES
+            and -_INT64 <= started < _INT64 and 0 <= calls < _INT64 and 0 <= size < _INT64
+            and isinstance(seconds, (int, float)) and math.isfinite(seconds) and type(metadata) is dict):
         raise TapeError("a row is malformed")
+    for value in metadata.values():
+        if type(value) not in _SCALARS:
+            raise TapeError("a row's metadata is malformed")
     return Summary(id, operation, started, seconds, outcome, calls, size, metadata)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -211,5 +212,8 @@ def test_losses_of_all_processes_are_added_up(tmp_path):
         recording.close()
     (folder / "broken.lost").write_text("{")
     assert FolderCassette(folder).losses() == {"sampling trouble": 6}
+    FolderCassette(folder).forget_losses(NOON)
     counts = [json.loads(path.read_text()) for path in folder.glob("0*.lost")]
     assert counts == [{"lost": {"sampling trouble": 3}}] * 2
+    FolderCassette(folder).forget_losses(time.time_ns() + 10**9)
+    assert FolderCassette(folder).losses() == {}
