@@ -245,3 +245,58 @@ def test_encryption_settings_reach_the_requests(bucket, monkeypatch):
     assert sent["x-amz-storage-class"] in ("STANDARD_IA", b"STANDARD_IA")
     assert sent["If-None-Match"] in ("*", b"*")
     assert BUCKET in bucket
+
+
+WORKERS = """
+    import multiprocessing, os, sys
+    sys.path.insert(0, sys.argv[2])
+    from autoplayback.config.settings import S3, Settings
+    from autoplayback.recorder.spool import for_url
+    from tests.cassettes.making import draft
+    spool = for_url(Settings(service="orders", tapes=sys.argv[1], s3=S3(ship="thread")))
+
+    def work(number):
+        for _ in range(20):
+            spool.offer(draft(worker=number))
+        spool.close()
+
+    work(0)
+    children = [multiprocessing.get_context("fork").Process(target=work, args=(number,)) for number in range(1, 4)]
+    for child in children: child.start()
+    work(0)
+    for child in children: child.join()
+"""
+
+
+def test_forked_workers_ship_by_threads_of_their_own(bucket):
+    """A parent that has recorded, and shipped, forks; all go on. What their last instants left is shipped by the next."""
+    subprocess.run([sys.executable, "-c", textwrap.dedent(WORKERS), bucket, str(ROOT)], timeout=60, check=True)
+    shipped = len(there(bucket))
+    assert shipped > 0, "no thread shipped anything"
+    Shipper(settings(bucket), spool_folder(bucket)).ship()
+    found = [summary.metadata["worker"] for summary in S3Cassette(bucket).summaries()]
+    assert sorted(found) == [0] * 40 + [1] * 20 + [2] * 20 + [3] * 20
+    assert all(S3Cassette(bucket).load(id) for id in sorted(there(bucket))[:5])
+    assert waiting(bucket) == []
+
+
+def test_a_shipper_killed_at_any_moment_loses_and_doubles_nothing(bucket, proxy):
+    """Before, in the middle of, and after the PUT: the next one finds the segment in the spool, in the bucket, or both."""
+    ids = set()
+    proxy.set("slow")
+    for number in range(4):
+        ids |= record(bucket)
+        process = subprocess.Popen([sys.executable, "-m", "autoplayback.cli", "--tapes", bucket, "ship", "--once"],
+                                   env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
+        before = proxy.connections
+        until = time.monotonic() + 20
+        while proxy.connections == before and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(number * 0.15)
+        process.kill()
+        process.wait()
+    proxy.set("")
+    Shipper(settings(bucket), spool_folder(bucket)).ship()
+    found = [summary.tape for summary in S3Cassette(bucket).summaries()]
+    assert sorted(found) == sorted(ids)
+    assert waiting(bucket) == []
