@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from autoplayback.errors import ConfigError, TargetError
 from autoplayback.originals import open
@@ -33,35 +36,45 @@ def findings(configuration: Configuration, python: str, workdir: Path, timeout: 
     environment["PYTHONPATH"] = os.pathsep.join(
         os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
     )
-    reader, writer = os.pipe()
-    with open(reader, encoding="utf-8") as answer:
+    # Files, not pipes: what the service starts on import may outlive the process and hold a pipe open.
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as output:
+        command = [python, "-c", f"from autoplayback.bootstrap import check; check({answer.fileno()})"]
         try:
             process = subprocess.Popen(
-                [python, "-c", f"from autoplayback.bootstrap import check; check({writer})"], cwd=workdir, env=environment,
-                pass_fds=[writer], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True, errors="replace",
+                command, cwd=workdir, env=environment, pass_fds=[answer.fileno()], start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )
         except OSError as error:
             what = workdir if error.filename == str(workdir) else python
             raise ConfigError((None, f"{what}: {error.strerror or error}")) from None
-        finally:
-            os.close(writer)
         try:
-            said, _ = process.communicate(timeout=timeout)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
-            said, _ = process.communicate()
             text = f"importing the service took more than {timeout:g} s; does a module of it start serving on import?"
-            raise ConfigError((None, text + _tail(said))) from None
-        text = answer.read()
-    if not text:
-        raise ConfigError((None, _without_answer(python, process.returncode, said)))
+            raise ConfigError((None, text + _tail(_content(output)))) from None
+        finally:
+            _end(process)
+        text = _content(answer)
+        if not text:
+            raise ConfigError((None, _without_answer(python, process.returncode, _content(output))))
     found: list[dict[str, Any]] = json.loads(text)["findings"]
     shown = os.path.relpath(configuration.file or "")
     for finding in found:
         if finding["place"] and not shown.startswith(".."):
             finding["place"] = finding["place"].replace(str(configuration.file), shown)
     return found
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the process and all that it started; they are a session of their own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _without_answer(python: str, status: int, said: str) -> str:

@@ -7,11 +7,15 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
 
 from autoplayback.cassettes import open_cassette
+from autoplayback.config.load import load
+from autoplayback.errors import ConfigError
+from autoplayback.studio import probe
 from tests.cli.conftest import ROOT, Command
 
 
@@ -99,6 +103,30 @@ def test_check_of_a_service_that_exits_on_import(command: Command, shop: Path) -
     assert done.returncode == 2
     assert "with status 3" in done.stderr
     assert "goodbye" in done.stderr
+
+
+def test_check_ends_what_a_service_starts_on_import(command: Command, shop: Path) -> None:
+    """A helper process that would live on neither holds the answer back nor stays."""
+    (shop / "orders/mail.py").write_text("""\
+import subprocess
+helper = subprocess.Popen(["sleep", "300"])
+open("helper", "w").write(str(helper.pid))
+def send(to, total): ...
+""")
+    assert command("check").returncode == 0
+    helper = Path("/proc", (shop / "helper").read_text(), "stat")
+    until = time.monotonic() + 20
+    while helper.exists() and helper.read_text().split()[2] != "Z" and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not helper.exists() or helper.read_text().split()[2] == "Z"
+
+
+def test_check_of_a_service_that_serves_on_import(shop: Path) -> None:
+    """It is given up with what it printed, not waited for."""
+    (shop / "orders/mail.py").write_text("import time\nprint('serving on :8000', flush=True)\ntime.sleep(300)\n")
+    configuration = load(shop / "autoplayback.yaml", environment={})
+    with pytest.raises(ConfigError, match="serving on import(.|\n)*serving on :8000"):
+        probe.findings(configuration, sys.executable, shop, timeout=5)
 
 
 def test_check_imports_nothing_under_record(command: Command, shop: Path) -> None:
