@@ -125,7 +125,7 @@ def test_check_of_a_service_that_serves_on_import(shop: Path) -> None:
     """It is given up with what it printed, not waited for."""
     (shop / "orders/mail.py").write_text("import time\nprint('serving on :8000', flush=True)\ntime.sleep(300)\n")
     configuration = load(shop / "autoplayback.yaml", environment={})
-    with pytest.raises(ConfigError, match="serving on import(.|\n)*serving on :8000"):
+    with pytest.raises(ConfigError, match=r"serving on import(.|\n)*serving on :8000"):
         probe.findings(configuration, sys.executable, shop, timeout=5)
 
 
