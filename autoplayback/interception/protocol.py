@@ -69,20 +69,40 @@ class Interceptor(Protocol):
         """An input or output was called, `receiver` being the handle or the instance it was called on. None outside operations."""
 
 
-class ResultCodec(Protocol):
+class ResultCodec:
     """A preset's way to put a call with a live result (a response whose body is still to be read) on the tape and back."""
 
-    parameters: tuple[tuple[str, int], ...]
+    parameters: tuple[tuple[str, int], ...] = ()
     """Names and kinds of what `asked` gives, for Target.parameters."""
 
-    def asked(self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What of the call identifies it: noted on the tape when recording, looked for when replaying."""
+    def concerns(self, receiver: Any) -> bool:
+        """Whether a call on this object is one of ours at all; else it goes straight through, on both sides."""
+        return True
+
+    def asked(
+        self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, replaying: bool = False
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What of the call identifies it: noted on the tape when recording, looked for when replaying.
+
+        Replaying, nothing else will read a body that can be read only once: it is read here. Recording, `begun` listens to it."""
+        return args, kwargs
+
+    def begun(self, passage: Passage, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage:
+        """Recording, before the original runs: may put a listening stand-in for a value into `kwargs`, which the original is
+        then given; tells the passage its complete `arguments` as soon as they are known. Returns the passage to use."""
+        return passage
 
     def opened(self, result: Any, passage: Passage) -> Any:
         """Recording: arranges that `passage` hears of each chunk (`yielded`) and of the end (`ended(head)`); returns what
         the caller gets, `result` itself wherever possible. Called in place of `passage.returned`.
 
         It first says `ended(head, closed=True)`, so that a result whose body nobody reads has its answer too."""
+        return passage.returned(result)
 
     def closed(self, answer: Answer, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Replaying: makes the result again from the head (`answer.value`) and the chunks (`answer.items`)."""
+        return answer.value
+
+    def failed(self, error: BaseException, receiver: Any) -> BaseException:
+        """Replaying a call that raised: the exception to raise, where the rebuilt one isn't it."""
+        return error

@@ -16,7 +16,7 @@ from types import CodeType
 from typing import Any
 
 from autoplayback.interception.context import Scope, current
-from autoplayback.interception.protocol import Answer, Interceptor, Passage
+from autoplayback.interception.protocol import Answer, Interceptor, Passage, ResultCodec
 from autoplayback.interception.target import Role, Shape, Target
 
 FILENAME = "<autoplayback: skipped by warnings and logging, like importlib._bootstrap>"
@@ -83,6 +83,8 @@ class Site:
             self.get = _never
         else:
             enter = interceptor.operation if target.role is Role.OPERATION else interceptor.call
+            if target.codec is not None:
+                enter = _guided(enter, target.codec)
             self.enter = _filtered(enter, only) if only else enter
             if always or target.role is Role.OPERATION or getattr(interceptor, "outside", False):
                 self.get = _always
@@ -142,6 +144,26 @@ def _filtered(enter: Enter, only: Callable[[Any], bool]) -> Enter:
         return enter(target, receiver, args, kwargs) if only(receiver) else None
 
     return chosen
+
+
+def _guided(enter: Enter, codec: ResultCodec) -> Enter:
+    """What a codec has a say in before the original runs."""
+
+    def guided(target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
+        if not codec.concerns(receiver):
+            return None
+        passage = enter(target, receiver, args, kwargs)
+        if passage is None or passage.answer is not None:
+            return passage
+        try:
+            return codec.begun(passage, receiver, args, kwargs)
+        except Exception as error:
+            from autoplayback.interception.faults import report
+
+            report(f"the codec of {target.name}", error)
+            return passage
+
+    return guided
 
 
 def _unintercepted(original: Callable[..., Any], skip: int) -> Site:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, NoReturn
 
 from autoplayback.errors import AutoplaybackError, Diverged
 from autoplayback.interception.context import Muted, Scope
@@ -56,8 +56,9 @@ class PlayerScope(Scope):
 class Session:
     """One tape being played. Its calls may come from any thread; `_lock` keeps matching and its order of one piece."""
 
-    def __init__(self, tape: Tape, interceptor: Interceptor, trust: Trust, clock: Clock,
-                 disguise: Disguise | None = None) -> None:
+    def __init__(
+        self, tape: Tape, interceptor: Interceptor, trust: Trust, clock: Clock, disguise: Disguise | None = None
+    ) -> None:
         self.tape = tape
         self.scope = PlayerScope(self, tape.seed)
         self.draft: Draft = None  # type: ignore[assignment]  # made by `begin`: before it there is nothing to note
@@ -87,7 +88,9 @@ class Session:
             self.on_begin()
         return OperationPassage(self)
 
-    def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnsweredPassage | MissingPassage:
+    def call(
+        self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> AnsweredPassage | MissingPassage:
         """Answers one call from the tape. Raises Diverged where nothing on it does."""
         if any(isinstance(argument, Diverged) for argument in args):
             return AnsweredPassage(self.scope.muted, Answer())  # an __exit__ that our own exception passes through: let it pass
@@ -136,13 +139,21 @@ class Session:
             return None
         unused = self._matcher.unused(self.tape)
         unanswered = sum(1 for miss in self.misses if miss.kind != "undeclared")
-        self.draft.playback = Playback(self._answered, len(unused), unanswered, tuple(self.misses), tuple(unused[:SHOWN]),
-                                       tuple(self._matched), boundary, ran=True)
+        self.draft.playback = Playback(
+            self._answered,
+            len(unused),
+            unanswered,
+            tuple(self.misses),
+            tuple(unused[:SHOWN]),
+            tuple(self._matched),
+            boundary,
+            ran=True,
+        )
         self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
         return self.draft
 
     def _missing(self, target: Target, number: int | None, arguments: bytes, note: CallDraft) -> AnsweredPassage | MissingPassage:
-        wanted = getattr(target.settings, "on_missing", "fail")
+        wanted: Any = getattr(target.settings, "on_missing", "fail")
         if wanted == "fail":
             self._miss(misses.unanswered(target, number, arguments, self._matcher.group(target), self._answered))
         self._matched.append((note.seq, -1, "configured"))
@@ -151,12 +162,14 @@ class Session:
         note.end, note.value = End.RETURNED, self.draft.encoder.encode(wanted.value)
         return AnsweredPassage(self.scope.muted, Answer(value=wanted.value))
 
-    def _miss(self, miss: Miss) -> None:
+    def _miss(self, miss: Miss) -> NoReturn:
         if len(self.misses) < SHOWN:
             self.misses.append(miss)
         raise Diverged(f"{miss.reason}{f' ({miss.nearest})' if miss.nearest else ''}")
 
-    def _answer(self, target: Target, call: Call, note: CallDraft, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    def _answer(
+        self, target: Target, call: Call, note: CallDraft, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Answer:
         outcome = call.outcome
         answer = Answer()
         if outcome.items is None:
@@ -176,7 +189,7 @@ class Session:
             return Answer(value=target.codec.closed(answer, receiver, args, kwargs))
         return answer
 
-    def _items(self, target: Target, call: Call, note: CallDraft) -> Iterator[Any]:
+    def _items(self, target: Target, call: Call, note: CallDraft) -> Generator[Any, None, Any]:
         """A stream as it was recorded: given item by item, so that what is noted is what was read."""
         outcome = call.outcome
         note.items = []

@@ -48,7 +48,8 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
     targets: tuple[PresetTarget, ...] = importlib.import_module(f"{__name__}.{name}").TARGETS
     found = []
     for target in targets:
-        alias = target.name if entry.alias is None else target.name.replace(name, entry.alias, 1)
+        _, dot, rest = target.name.partition(".")
+        alias = target.name if entry.alias is None else f"{entry.alias}{dot}{rest}"
         settings = _with_ignored(entry, target.ignore)
         found.append(
             Declaration(role, target.target, alias, None, target.wrap, target.handle, target.codec, optional=True,

@@ -1,88 +1,112 @@
-"""HTTP through urllib3, and so requests, boto3 and most clients: one call a request, redirects and retries within it.
+"""HTTP through urllib3, and so requests, boto3 and most clients: one call a request.
 
 What identifies a request is its method, URL, headers and body; timeouts, retries and how the body is to be read don't. The
 body is noted as the service reads it, in the bytes that came over the wire (compressed ones stay compressed), and nothing is
-read ahead for it. A replayed response is a real `urllib3.HTTPResponse` over the recorded bytes.
+read ahead for it. A replayed response is a real `urllib3.HTTPResponse` over the recorded bytes: it gives as many bytes a read, and as many chunks, as
+the real one did, so that a reader who stops early stops at the same place.
 """
 
 from __future__ import annotations
 
-import inspect
-import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from http.client import HTTPMessage
 from typing import TYPE_CHECKING, Any
 
-from autoplayback.presets import PresetTarget
+from autoplayback.interception.protocol import ResultCodec
+from autoplayback.presets import PresetTarget, _http
+from autoplayback.tape.adapters import registry
+from autoplayback.tape.adapters.registry import Adapter
 
 if TYPE_CHECKING:
     from autoplayback.interception.protocol import Answer, Passage
 
-VOLATILE = frozenset(
-    {
-        *("user-agent", "content-length", "traceparent", "tracestate", "baggage", "sentry-trace", "x-amzn-trace-id"),
-        *("b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled"),
-        *("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority"),
-    }
-)
-"""Request headers that don't identify a request: they name the client library or the trace, or follow from the body."""
 
-_ORDINARY = inspect.Parameter.POSITIONAL_OR_KEYWORD
-
-
-class ResponseCodec:
+class ResponseCodec(ResultCodec):
     """`HTTPConnectionPool.urlopen`: its request as the tape knows it, and its HTTPResponse there and back."""
 
-    parameters = tuple((name, int(_ORDINARY)) for name in ("method", "url", "headers", "body"))
+    parameters = _http.PARAMETERS
 
-    def asked(self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        given = dict(zip(("method", "url", "body", "headers"), args, strict=False)) | kwargs
+    def asked(
+        self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, replaying: bool = False
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        given = _given(args, kwargs)
         headers = given.get("headers")
         if headers is None:
             headers = getattr(receiver, "headers", None) or {}
-        wanted = {_text(name).lower(): _text(value) for name, value in headers.items() if _text(name).lower() not in VOLATILE}
-        url = _full_url(receiver, _text(given.get("url")))
-        return (str(given.get("method")).upper(), url, wanted, _body(given.get("body"))), {}
+        body = _http.content(given.get("body"), replaying=replaying)
+        return _http.identity(given.get("method"), _full_url(receiver, _http.text(given.get("url"))), headers.items(), body)
+
+    def begun(self, passage: Passage, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage:
+        body = kwargs.get("body")
+        if _http.once(body):
+            (method, url, headers, _), _ = self.asked(receiver, args, kwargs)
+
+            def sent(content: Any) -> None:
+                passage.arguments(*_http.identity(method, url, headers.items(), content))
+
+            kwargs["body"] = _http.heard(body, sent)
+        return passage
 
     def opened(self, result: Any, passage: Passage) -> Any:
+        history = getattr(getattr(result, "retries", None), "history", ())
         head = {
             "status": result.status,
             "reason": result.reason,
             "version": result.version,
-            "headers": [[_text(name), _text(value)] for name, value in result.headers.items()],
-            "url": result.geturl() if hasattr(result, "geturl") else None,
+            "headers": [[_http.text(name), _http.text(value)] for name, value in result.headers.items()],
+            "url": result.geturl(),
+            "history": [[method, url, None, status, location] for method, url, _, status, location in history],
         }
         preloaded = getattr(result, "_body", None)
         if isinstance(preloaded, bytes):
             # Already read and decoded in the constructor: the wire's bytes are gone, so the tape holds the decoded ones.
-            passage.yielded(preloaded)
+            if preloaded:
+                passage.yielded(preloaded)
             passage.ended({**head, "decoded": True})
             return result
         passage.ended(head, closed=True)
-        for method in ("_fp_read", "_handle_chunk"):
-            if (original := getattr(result, method, None)) is not None:
-                setattr(result, method, _noting(original, passage))
-        release = result.release_conn
+        original = getattr(result, "_original_response", None)
+        if original is not None and original.isclosed():
+            passage.ended(head)  # a response without a body
+            return result
 
-        def release_conn() -> Any:
-            original = getattr(result, "_original_response", None)
-            if original is None or original.isclosed():
-                passage.ended(head)
-            return release()
+        def over() -> None:
+            passage.ended(head)
 
-        result.release_conn = release_conn
+        # An instance's own attributes: the class, and every other response, stay as they are.
+        result._fp_read = _listening(result._fp_read, passage, lambda data: (not data or original.isclosed()) and over())
+        result._handle_chunk = _listening(result._handle_chunk, passage, lambda data: None)
+        measure = result._update_chunk_length
+
+        def measured() -> Any:
+            try:
+                measure()
+            except Exception as error:
+                passage.yielded(error)
+                over()
+                raise
+            if result.chunk_left == 0:
+                over()
+
+        result._update_chunk_length = measured
         return result
 
     def closed(self, answer: Answer, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from urllib3._collections import HTTPHeaderDict
         from urllib3.response import HTTPResponse
+        from urllib3.util.retry import RequestHistory, Retry
 
         head = answer.value
         headers = HTTPHeaderDict()
         for name, value in head["headers"]:
             headers.add(name, value)
-        given = dict(zip(("method", "url", "body", "headers"), args, strict=False)) | kwargs
-        body = TapeBody(iter(answer.items or ()))
-        original: Any = OriginalResponse(head["headers"], body)  # as much of http.client's as clients look at
+        given = _given(args, kwargs)
+        retries = given.get("retries")
+        if head.get("history"):
+            history = tuple(RequestHistory(*entry) for entry in head["history"])
+            retries = retries.new(history=history) if isinstance(retries, Retry) else Retry(0, history=history)
+        decoded = bool(head.get("decoded"))
+        body: Any = TapeBody(iter(answer.items or ()), head, _http.text(given.get("method")), known=not decoded)
         return HTTPResponse(
             body=body,
             headers=headers,
@@ -90,96 +114,139 @@ class ResponseCodec:
             reason=head["reason"],
             version=head["version"],
             preload_content=given.get("preload_content", True),
-            decode_content=given.get("decode_content", True) and not head.get("decoded"),
-            original_response=original,
+            decode_content=given.get("decode_content", True) and not decoded,
+            enforce_content_length=given.get("enforce_content_length", True) and not decoded,
+            original_response=body,
+            retries=retries if isinstance(retries, Retry) else None,
             request_method=given.get("method"),
             request_url=head.get("url"),
         )
 
 
-class TapeBody(io.RawIOBase):
-    """A response body, read from a tape's items; each read gives what is asked for, drawing items only as needed."""
+class TapeBody:
+    """Stands where urllib3 has http.client's response: the same reads over a tape's items, drawn only as they are asked for.
 
-    def __init__(self, items: Iterator[bytes]) -> None:
+    An item that is an exception is raised where it was when recording: the connection broke there.
+    """
+
+    def __init__(self, items: Iterator[Any], head: dict[str, Any], method: str, *, known: bool) -> None:
+        self.msg = HTTPMessage()
+        for name, value in head["headers"]:
+            self.msg.add_header(name, value)
+        self.headers = self.msg
+        self.status = head["status"]
+        self.closed = False
+        self.fp: TapeBody | None = self  # urllib3 reads the lengths of chunks there
+        self._method = method
         self._items = items
         self._rest = b""
-
-    def read(self, amount: int | None = -1) -> bytes:
-        if amount is None or amount < 0:
-            everything, self._rest = self._rest + b"".join(self._items), b""
-            return everything
-        while len(self._rest) < amount:
-            item = next(self._items, None)
-            if item is None:
-                break
-            self._rest += item
-        taken, self._rest = self._rest[:amount], self._rest[amount:]
-        return taken
-
-    def read1(self, amount: int = -1) -> bytes:
-        if not self._rest:
-            self._rest = next(self._items, b"")
-        if amount < 0:
-            amount = len(self._rest)
-        taken, self._rest = self._rest[:amount], self._rest[amount:]
-        return taken
-
-    def readable(self) -> bool:
-        return True
-
-
-class OriginalResponse:
-    """What clients look up on the `http.client` response below: requests takes its cookies from `msg`."""
-
-    def __init__(self, headers: list[list[str]], body: TapeBody) -> None:
-        from http.client import HTTPMessage
-
-        self.msg = HTTPMessage()
-        for name, value in headers:
-            self.msg.add_header(name, value)
-        self._body = body
+        self._ending = [b"0\r\n", b"\r\n"]
+        chunked = "chunked" in (self.msg.get("Transfer-Encoding") or "").lower()
+        length = self.msg.get("Content-Length")
+        self._left = int(length) if known and not chunked and length is not None and length.isdigit() else None
+        if method == "HEAD" or self.status in (204, 304) or self.status < 200 or self._left == 0:
+            self.fp = None
 
     def isclosed(self) -> bool:
-        return self._body.closed
+        return self.fp is None
 
     def close(self) -> None:
-        self._body.close()
+        self.fp = None
+        self.closed = True
+
+    def flush(self) -> None:
+        """Nothing to do; part of the interface."""
+
+    def read(self, amount: int | None = None) -> bytes:
+        if self.fp is None:
+            return b""
+        wanted = self._left if amount is None or amount < 0 else amount
+        if wanted is not None and self._left is not None:
+            wanted = min(wanted, self._left)
+        while wanted is None or len(self._rest) < wanted:
+            item = self._next()
+            if item is None:
+                wanted = len(self._rest)
+                self.fp = None
+            else:
+                self._rest += item
+        return self._taken(wanted)
+
+    def read1(self, amount: int = -1) -> bytes:
+        if self.fp is None:
+            return b""
+        if not self._rest:
+            item = self._next()
+            if item is None:
+                self.fp = None
+                return b""
+            self._rest = item
+        return self._taken(len(self._rest) if amount is None or amount < 0 else amount)
+
+    def readline(self, limit: int = -1) -> bytes:
+        """The length of the next chunk, one to an item; the last is empty, as on the wire."""
+        if not self._rest:
+            item = self._next()
+            if item is None:
+                return self._ending.pop(0) if self._ending else b""
+            self._rest = item
+        return b"%x\r\n" % len(self._rest)
+
+    def _safe_read(self, amount: int) -> bytes:
+        return self._taken(amount) if self._rest else b"\r\n"
+
+    def _next(self) -> bytes | None:
+        item = next(self._items, None)
+        if isinstance(item, BaseException):
+            self.close()
+            raise item
+        return item
+
+    def _taken(self, amount: int) -> bytes:
+        taken, self._rest = self._rest[:amount], self._rest[amount:]
+        if self._left is not None:
+            self._left -= len(taken)
+            if self._left <= 0:
+                self.fp = None
+        return taken
 
 
-def _noting(read: Callable[..., bytes], passage: Passage) -> Callable[..., bytes]:
-    def noting(*args: Any, **kwargs: Any) -> bytes:
-        data = read(*args, **kwargs)
+def _listening(read: Callable[..., bytes], passage: Passage, after: Callable[[bytes], object]) -> Callable[..., bytes]:
+    def listening(*args: Any, **kwargs: Any) -> bytes:
+        try:
+            data = read(*args, **kwargs)
+        except Exception as error:
+            passage.yielded(error)
+            raise
         if data:
-            passage.yielded(bytes(data))
+            passage.yielded(data)
+        if not args or args[0] != 0:
+            after(data)
         return data
 
-    return noting
+    return listening
 
 
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    return dict(zip(("method", "url", "body", "headers", "retries"), args, strict=False)) | kwargs
 
 
 def _full_url(pool: Any, url: str) -> str:
-    if "://" in url:
-        return url
+    if not url.startswith("/"):
+        return url  # through a proxy
     scheme, host, port = getattr(pool, "scheme", "http"), getattr(pool, "host", ""), getattr(pool, "port", None)
     usual = {"http": 80, "https": 443}.get(scheme)
     return f"{scheme}://{host}{'' if port in (None, usual) else f':{port}'}{url}"
 
 
-def _body(body: Any) -> Any:
-    if body is None or isinstance(body, (bytes, str, bytearray, memoryview)):
-        return body
-    if isinstance(body, Mapping):
-        return dict(body)
-    if hasattr(body, "read") and hasattr(body, "seek") and hasattr(body, "tell"):
-        # A file that can be read again: its content identifies the request, and it is put back where it was.
-        at = body.tell()
-        content = body.read()
-        body.seek(at)
-        return content
-    return {"stream": f"{type(body).__module__}:{type(body).__qualname__}"}
+def _where(value: Any) -> Any:
+    return {"scheme": getattr(value, "scheme", None), "host": value.host, "port": value.port}
 
+
+# Errors name the pool or the connection they came from: on tapes that is an address, and at replay an unconnected one again.
+registry.register(
+    Adapter(name, _where, lambda cls, value, extra: cls(value["host"], value["port"]), complete=True)
+    for name in ("urllib3.connectionpool:HTTPConnectionPool", "urllib3.connection:HTTPConnection")
+)
 
 TARGETS = (PresetTarget("urllib3.connectionpool:HTTPConnectionPool.urlopen", "urllib3.urlopen", codec=ResponseCodec()),)
