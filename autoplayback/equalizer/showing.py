@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from typing import Any
 
 from autoplayback.config import paths
 from autoplayback.equalizer.differ import MISSING, RawDifference
+from autoplayback.equalizer.sameness import fingerprint
 from autoplayback.equalizer.verdict import Difference
 from autoplayback.tape.values import Tagged, render
 
@@ -33,7 +35,7 @@ def _shown(value: Any, longest: int, left: list[int], depth: int) -> Any:
         return cut(value, longest)
     if isinstance(value, dict):
         if depth <= 0 or left[0] <= 0:
-            return f"{{… {len(value):,} entries}}"
+            return f"{{… {len(value):,} entr{'y' if len(value) == 1 else 'ies'}}}"
         made: dict[str, Any] = {}
         for key, child in value.items():
             if left[0] <= 0:
@@ -43,7 +45,7 @@ def _shown(value: Any, longest: int, left: list[int], depth: int) -> Any:
         return made
     if isinstance(value, list):
         if depth <= 0 or left[0] <= 0:
-            return f"[… {len(value):,} items]"
+            return f"[… {len(value):,} item{'s' * (len(value) != 1)}]"
         items: list[Any] = []
         for child in value:
             if left[0] <= 0:
@@ -79,7 +81,17 @@ def difference(raw: RawDifference) -> Difference:
     if kind == "changed" and recorded == replayed and type(recorded) is type(replayed):
         # The same to look at: what differs is the type, or lies beyond where it was cut.
         recorded, replayed = _typed(raw.recorded, recorded), _typed(raw.replayed, replayed)
-    return Difference(paths.render(raw.parts), recorded, replayed, kind)
+    return Difference(paths.render(raw.parts), recorded, replayed, kind, _digest(raw.replayed))
+
+
+def _digest(value: Any) -> str:
+    """Names a value; empty for one that can't be named (it is too deep)."""
+    if value is MISSING:
+        return "missing"
+    whole = fingerprint(value)
+    if isinstance(whole, int):
+        return ""
+    return hashlib.sha256(whole if isinstance(whole, bytes) else whole.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _typed(value: Any, text: Any) -> str:

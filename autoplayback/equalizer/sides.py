@@ -49,7 +49,7 @@ class Side:
         if self.status is not None:
             return f"answered {self.status}"
         if self.end is End.RAISED:
-            return f"raised {error_text(self.error)}"
+            return f"raised {error_text(self.error)[:200]}"
         return str(self.end.value)
 
 
@@ -60,7 +60,7 @@ def error_text(error: Any) -> str:
     name = str(error.get("type", "")).rpartition(":")[2]
     args = error.get("args")
     text = ", ".join(str(arg) if isinstance(arg, str) else repr(arg) for arg in args) if isinstance(args, list) else ""
-    return f"{name}: {text[:200]}" if text else name
+    return f"{name}: {text}" if text else name
 
 
 def side(tape: Tape, names: Mapping[str, str] | None = None, moved: Mapping[str, str] | None = None) -> Side:

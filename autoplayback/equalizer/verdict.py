@@ -34,6 +34,8 @@ class Difference:
     replayed: Any = None
     kind: str = "changed"
     """`changed`, `missing` (only recorded) or `extra` (only replayed); the absent side is None."""
+    digest: str = ""
+    """Of the whole replayed value, though only its beginning may be shown: by it an accepted difference is known again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -66,8 +66,13 @@ def _whole(path: str) -> Iterator[IO[str]]:
             yield stream
         os.replace(partial, target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        _forget(partial)
         raise CassetteError(path, error.strerror or str(error)) from None
     except BaseException:
-        partial.unlink(missing_ok=True)
+        _forget(partial)
         raise
+
+
+def _forget(partial: Path) -> None:
+    with suppress(OSError):
+        partial.unlink()

@@ -20,7 +20,8 @@ _AROUND = 2
 """Equal items shown before and after a difference in a list; further ones are folded into their number."""
 
 Node = list[Any]
-"""`[key, state, recorded, replayed, children]`: state `=` equal, `~` changed, `-` missing, `+` extra, `/` differs below,
+"""`[key, state, recorded, replayed, children]`: state `=` equal (in the place of the replayed value: how
+much it holds), `~` changed, `-` missing, `+` extra, `/` differs below,
 `…` folded, `≈` forgiven by the rule that stands in the place of the replayed value."""
 
 
@@ -133,7 +134,7 @@ class _Tree:
         if below:
             return [self._node(part, child, below, state)]
         shown = showing.shown(child, longest=120, most=12, depth=3)
-        return [[part, "≈", shown, state.accepted[-1], []] if state.accepted else [part, "=", shown, None, []]]
+        return [[part, "≈", shown, state.accepted[-1], []] if state.accepted else [part, "=", shown, _size(child), []]]
 
     def _node(self, part: Part, value: Any, trie: dict[Part, Any], state: paths.State[str]) -> Node:
         difference = trie.get("")
@@ -141,6 +142,14 @@ class _Tree:
             sign = {"changed": "~", "missing": "-", "extra": "+"}[difference.kind]
             return [part, sign, difference.recorded, difference.replayed, []]
         return [part, "/", None, None, self._children(value, trie, state)]
+
+
+def _size(value: Any) -> str | None:
+    """How much a container holds, which its beginning alone doesn't show."""
+    inner = value.value if isinstance(value, Tagged) else value
+    if not isinstance(inner, (dict, list)):
+        return None
+    return f"{len(inner):,} {'item' if isinstance(inner, list) else 'field'}{'s' * (len(inner) != 1)}"
 
 
 def _fold(count: int) -> Node:

@@ -119,8 +119,12 @@ def _pattern(difference: Difference) -> str:
 
 
 def _difference(difference: Difference) -> dict[str, Any]:
-    written = {"at": difference.at, "recorded": difference.recorded, "replayed": difference.replayed}
-    return written if difference.kind == "changed" else written | {"kind": difference.kind}
+    written: dict[str, Any] = {"at": difference.at, "recorded": difference.recorded, "replayed": difference.replayed}
+    if difference.kind != "changed":
+        written["kind"] = difference.kind
+    if difference.digest:
+        written["digest"] = difference.digest
+    return written
 
 
 def of(recorded: Tape, replayed: Tape, judgement: Judgement) -> Result:
@@ -198,7 +202,7 @@ def parsed(line: Mapping[str, Any]) -> Result:
             Verdict(line["verdict"]),
             str(line.get("reason", "")),
             tuple(
-                Difference(str(d["at"]), d.get("recorded"), d.get("replayed"), d.get("kind", "changed"))
+                Difference(str(d["at"]), d.get("recorded"), d.get("replayed"), d.get("kind", "changed"), str(d.get("digest", "")))
                 for d in line.get("differences", ())
             ),
             Calls(**{name: int(line.get("calls", {}).get(name, 0)) for name in Calls.__slots__}),

@@ -217,16 +217,15 @@ function branch(parent, [key, state, old, fresh, below], depth) {
     below.forEach(node => branch(inner, node, depth + 1));
     parent.append(line, inner);
   } else if (state === "≈") parent.append(el("div", { class: "line same" }, label(), el("span", {}, written(old)), el("span", { class: "rule" }, fresh)));
-  else if (state === "=") parent.append(same(label(), old));
+  else if (state === "=") parent.append(same(label(), old, fresh));
   else {
     const [left, right] = state === "~" ? changed(written(old), written(fresh)) : [[written(old)], [written(fresh)]];
     parent.append(el("div", { class: "line" }, label(), state === "+" ? el("span", { class: "none" }) : el("span", { class: "old" }, left), state === "-" ? el("span", { class: "none" }) : el("span", { class: "new" }, right)));
   }
 }
 
-function same(label, value) {
-  const size = value && typeof value === "object" ? (Array.isArray(value) ? plural(value.length, "item") : plural(Object.keys(value).length, "field")) : null;
-  if (size === null || JSON.stringify(value).length < 60) return el("div", { class: "line same" }, label, el("span", {}, written(value)), el("span", {}, written(value)));
+function same(label, value, size) {
+  if (!size || JSON.stringify(value).length < 60) return el("div", { class: "line same" }, label, el("span", {}, written(value)), el("span", {}, written(value)));
   const left = el("span", {}, size), right = el("span", {}, size);
   label.addEventListener("click", () => {
     const open = line.classList.toggle("closed");

@@ -1,0 +1,150 @@
+"""The report files, made from a run of every verdict."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from autoplayback.errors import CassetteError
+from autoplayback.reports import files
+from autoplayback.studio.results import Result, ResultsError, parsed, read_lines, write_lines
+from autoplayback.studio.tally import Summary, Tally, summary_of
+from tests.reports.runs import HOSTILE, run
+
+JUNIT: dict[str, tuple[set[str], set[str]]] = {
+    "testsuites": ({"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": ({"name", "tests", "failures", "errors", "time", "skipped", "timestamp", "hostname"}, {"testcase"}),
+    "testcase": ({"name", "time", "classname"}, {"failure", "error"}),
+    "failure": ({"type", "message"}, set()),
+    "error": ({"type", "message"}, set()),
+}
+"""What the schema of Jenkins' xUnit plug-in allows of each element that is used: attributes and children."""
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Result]:
+    """Eighty results."""
+    return list(run(80))
+
+
+@pytest.fixture(scope="module")
+def summary(found: list[Result]) -> Summary:
+    """Of the run."""
+    tally = Tally(by="customer")
+    for result in found:
+        tally.add(result)
+    return tally.summary(1.5)
+
+
+def test_lines_come_back_as_they_were(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """Each result, and at the end the summary."""
+    path = tmp_path / "results.jsonl"
+    with path.open("w") as stream:
+        write_lines(stream, found, summary.line())
+    *results, last = read_lines(path)
+    assert [result.line() for result in results if isinstance(result, Result)] == [
+        json.loads(json.dumps(result.line())) for result in found
+    ]
+    assert isinstance(last, dict)
+    assert summary_of(last).line() == json.loads(json.dumps(summary.line()))
+
+
+def test_a_line_has_the_keys_of_the_contract(found: list[Result]) -> None:
+    """Other programs read these."""
+    line = found[3].line()
+    assert list(line)[:8] == ["tape", "operation", "verdict", "reason", "differences", "calls", "seconds", "metadata"]
+    assert line["calls"].keys() == {"recorded", "answered", "unused", "unanswered"}
+    assert line["differences"] == [
+        {"at": "result.total", "recorded": 412.5, "replayed": 411.0} | {"digest": line["differences"][0]["digest"]}
+    ]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"tape": 1}', '{"tape": "x", "operation": "o", "verdict": "fine"}', "\ud800"])
+def test_a_broken_line_is_named(text: str, tmp_path: Path) -> None:
+    """By file and number."""
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b"\n" + text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ResultsError, match=re.escape(str(path))):
+        list(read_lines(path))
+
+
+def test_unknown_keys_are_kept() -> None:
+    """A later version's results can be passed on by an earlier one."""
+    assert parsed({"tape": "x", "operation": "o", "verdict": "equal", "colour": "blue"}).line()["colour"] == "blue"
+
+
+def test_junit_is_what_ci_servers_accept(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """Element by element against their schema; every tape is a case, what doesn't pass a failure or an error."""
+    path = tmp_path / "junit.xml"
+    files.write(files.Wanted(junit=str(path)), lambda: found, summary)
+    root = ElementTree.parse(path).getroot()
+    for element in root.iter():
+        attributes, children = JUNIT[element.tag]
+        assert set(element.attrib) <= attributes
+        assert {child.tag for child in element} <= children
+        assert re.fullmatch(r"[0-9]+\.[0-9]{3}", element.get("time", "0.000"))
+    assert len(root.findall(".//testcase")) == 80
+    assert len(root.findall(".//failure")) == int(root.get("failures", "0")) == 14
+    assert len(root.findall(".//error")) == int(root.get("errors", "0")) == 2
+
+
+def test_markdown_stays_below_what_a_summary_page_takes(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """However many causes there are."""
+    from dataclasses import replace
+
+    many = [replace(found[3], reason=f"reason {number}", operation=f"operation {number}") for number in range(8000)]
+    path = tmp_path / "summary.md"
+    files.write(files.Wanted(markdown=str(path)), lambda: many, summary)
+    assert 500_000 < path.stat().st_size < 900_000
+    assert "more causes" in path.read_text()
+
+
+def test_markdown_is_not_marked_up_by_a_tape(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """Foreign text stands in code or escaped."""
+    path = tmp_path / "summary.md"
+    files.write(files.Wanted(markdown=str(path)), lambda: found, summary)
+    outside = re.sub(r"(`+).*?\1", "", path.read_text(), flags=re.DOTALL)
+    assert "<script>" not in outside
+    assert "<img" not in outside
+
+
+def test_a_failure_has_a_page_of_its_own(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """With the miss, the YAML that allows it, the calls, and the command that checks the repair."""
+    files.write(files.Wanted(failures=str(tmp_path / "failures")), lambda: found, summary)
+    pages = sorted((tmp_path / "failures").iterdir())
+    assert len(pages) == 16
+    page = next(path for path in pages if path.name.startswith("diverged")).read_text()
+    for part in ("load\\_stock", "orders/checkout.py:42", "on_missing: call", "## Calls as recorded", "autoplayback replay 01JD"):
+        assert part in page
+
+
+def test_the_page_holds_no_markup_of_a_tape(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """Nothing of a tape stands in the page but compressed."""
+    path = tmp_path / "report.html"
+    files.write(files.Wanted(html=str(path)), lambda: found, summary)
+    page = path.read_text()
+    assert HOSTILE not in page
+    assert "onerror" not in page
+    assert page.count("<script") == page.count("</script>") == 1 + 1 + page.count('id="block-')
+
+
+def test_a_file_is_written_whole_or_not_at_all(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """The old report stays when making the new one fails."""
+    path = tmp_path / "junit.xml"
+    path.write_text("old")
+
+    def breaking() -> Any:
+        yield found[0]
+        raise ResultsError("cut")
+
+    with pytest.raises(ResultsError):
+        files.write(files.Wanted(junit=str(path)), breaking, summary)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(CassetteError, match=r"junit\.xml"):
+        files.write(files.Wanted(junit=str(tmp_path / "junit.xml" / "x")), lambda: found, summary)

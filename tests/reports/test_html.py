@@ -1,0 +1,171 @@
+"""The HTML report in a real browser: opened, filtered, searched, expanded, printed, attacked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoplayback.reports import files
+from autoplayback.studio.tally import Tally
+from tests.reports.runs import HOSTILE, run, ulid
+
+
+def written(path: Path, count: int) -> Path:
+    """The report of a run of so many tapes."""
+    tally = Tally(by="customer")
+    found = list(run(count))
+    for result in found:
+        tally.add(result)
+    files.write(files.Wanted(html=str(path)), lambda: found, tally.summary(12.3))
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four hundred results."""
+    return written(tmp_path_factory.mktemp("html") / "report.html", 400)
+
+
+@pytest.fixture
+def page(chromium: Any, report: Path) -> Iterator[Any]:
+    """The report opened; a script's error, or a request to anywhere, fails the test."""
+    found = chromium.new_page(viewport={"width": 1400, "height": 900})
+    wrong: list[str] = []
+    found.on("pageerror", lambda error: wrong.append(str(error)))
+    found.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    found.on("request", lambda request: wrong.append(request.url) if not request.url.startswith("file:") else None)
+    found.goto(f"file://{report}")
+    found.wait_for_selector("body[data-ready=yes]")
+    yield found
+    assert wrong == []
+    found.close()
+
+
+def test_it_opens_on_the_worst_failure(page: Any) -> None:
+    """The first divergence is in sight, with where it was asked and what would allow it."""
+    assert page.title() == "80 of 400 tapes don't pass · autoplayback"
+    detail = page.inner_text("#detail")
+    for part in ("diverged", "First divergence", "orders/checkout.py:42", "on_missing: call", "autoplayback replay 01JD"):
+        assert part in detail
+    assert page.locator("svg .mark-line").count() == 1
+
+
+def test_groups_expand_and_tapes_show_their_differences_side_by_side(page: Any) -> None:
+    """The old value on the left, the new one on the right, equal parts folded."""
+    page.click(".group.different:has-text('result.total') .open")
+    page.wait_for_selector("#detail .badge:text-is('different')")
+    assert page.inner_text("#detail .tree .old") == "412.5"
+    assert page.inner_text("#detail .tree .new") == "411"
+    assert "14 items" in page.inner_text("#detail .tree")
+    page.click("#detail .tree .key:has-text('items')")
+    assert "SKU-" in page.inner_text("#detail .tree")
+
+
+def test_verdicts_are_filtered(page: Any) -> None:
+    """By their chips and by their keys."""
+    page.click(".chip.diverged")
+    assert page.locator(".group.diverged").count() == 0
+    page.keyboard.press("7")
+    assert page.locator(".group.diverged").count() == 1
+
+
+def test_search_finds_a_tape(page: Any) -> None:
+    """By its id, its metadata or the place that differs; Escape ends it."""
+    page.keyboard.press("/")
+    page.keyboard.type(ulid(123))
+    page.wait_for_selector("#list .group:only-child")
+    assert page.locator("#list .tape").all_inner_texts()[0].startswith(ulid(123))
+    page.keyboard.press("/")
+    page.keyboard.press("Escape")
+    assert page.input_value("#search") == ""
+    page.keyboard.press("/")
+    page.keyboard.type("no such thing")
+    page.wait_for_selector(".empty")
+
+
+def test_the_keyboard_suffices(page: Any) -> None:
+    """Down to the next group, open it, down to its first tape."""
+    before = page.inner_text("#detail h2")
+    for _ in range(12):
+        page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(100)
+    assert page.inner_text("#detail h2") != before
+    page.keyboard.press("?")
+    assert page.locator("dialog[open]").count() == 1
+    page.keyboard.press("Escape")
+
+
+def test_metrics_and_durations_are_drawn(page: Any) -> None:
+    """A point a tape, the mean with its interval, and the verdict over the run."""
+    page.keyboard.press("m")
+    text = page.inner_text("#metrics")
+    assert "degraded" in text
+    assert "customer=acme" in text
+    assert page.locator("#metrics circle").count() == 360
+    page.keyboard.press("d")
+    assert page.locator("#durations circle").count() > 300
+
+
+def test_it_is_dark_where_the_reader_likes_it_so(chromium: Any, report: Path) -> None:
+    """By the system's setting, and by a key."""
+    page = chromium.new_page(color_scheme="dark")
+    page.goto(f"file://{report}")
+    page.wait_for_selector("body[data-ready=yes]")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.keyboard.press("t")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+    page.close()
+
+
+def test_it_is_readable_on_a_phone(chromium: Any, report: Path) -> None:
+    """Nothing is wider than the screen."""
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"file://{report}#{ulid(7)}")
+    page.wait_for_selector("#detail .tree")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
+
+
+def test_a_link_opens_its_tape(chromium: Any, report: Path) -> None:
+    """Someone sends the address of one failure to someone else."""
+    page = chromium.new_page()
+    page.goto(f"file://{report}#{ulid(15)}")
+    page.wait_for_selector("#detail .badge")
+    assert "KeyError: discount" in page.inner_text("#detail .reason")
+    page.close()
+
+
+def test_nothing_in_a_tape_becomes_markup(page: Any) -> None:
+    """A hostile value is shown as the text it is."""
+    page.click(".group.different:has-text('result.items[3]') .open")
+    page.wait_for_selector("#detail .reason:has-text('items[3]')")
+    assert "<img src=x onerror=" in page.inner_text("#detail")
+    assert page.locator("#detail img").count() == 0
+    assert page.title() != "owned"
+    assert HOSTILE not in page.content()
+
+
+def test_it_prints(page: Any, tmp_path: Path) -> None:
+    """As a document of a few pages, the tools hidden."""
+    page.pdf(path=str(tmp_path / "report.pdf"))
+    assert (tmp_path / "report.pdf").stat().st_size > 10_000
+    page.emulate_media(media="print")
+    assert not page.is_visible("#search")
+
+
+def test_ten_thousand_results_stay_small_and_open_quickly(chromium: Any, tmp_path: Path) -> None:
+    """Below 5 MB; the bound on time is far above the two seconds asked for, as test machines are busy."""
+    path = written(tmp_path / "large.html", 10_000)
+    assert path.stat().st_size < 5_000_000
+    page = chromium.new_page()
+    began = time.monotonic()
+    page.goto(f"file://{path}")
+    page.wait_for_selector("body[data-ready=yes]")
+    assert time.monotonic() - began < 20
+    assert page.locator("#list .group").count() > 5
+    page.close()

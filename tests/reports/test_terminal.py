@@ -1,0 +1,126 @@
+"""A run on the terminal, and piped."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from autoplayback.reports.terminal import print_run
+from autoplayback.studio.results import Result
+from autoplayback.studio.tally import Tally
+from tests.reports.runs import run
+
+
+def printed(count: int, *, terminal: bool = False, **tally: object) -> tuple[str, int]:
+    """What a run prints, and its exit status."""
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=100, color_system=None)
+    summary = print_run(run(count), console, Tally(**tally), total=count)  # type: ignore[arg-type]
+    return stream.getvalue(), summary.exit
+
+
+def test_one_block_a_cause_and_a_line_for_the_run() -> None:
+    """Equal failures stand together, the first divergence above its consequences."""
+    text, status = printed(80)
+    assert status == 1
+    assert text.count("diverged  place_order  × 2") == 1
+    block = text[text.index("diverged") : text.index("failed  ")]
+    assert block.index("is not on the tape") < block.index("asked at orders/checkout.py:42") < block.index("error  was not there")
+    assert "autoplayback show 01JD" in block
+    assert "80 tapes in " in text.splitlines()[-1]
+    assert "8 different" in text.splitlines()[-1]
+
+
+def test_piped_output_has_neither_progress_nor_colour() -> None:
+    """A log file gets text."""
+    assert "\x1b" not in printed(40)[0]
+    assert "\r" not in printed(40)[0]
+
+
+def test_a_terminal_gets_progress() -> None:
+    """It is drawn while the run goes on."""
+    assert "40/40" in printed(40, terminal=True)[0] or "/40" in printed(40, terminal=True)[0]
+
+
+def test_a_tape_can_not_steer_the_terminal() -> None:
+    """Escape sequences and markup stand as text."""
+    from dataclasses import replace
+
+    bad = replace(next(run(1)), operation="[red]x", reason="\x1b]0;owned\x07 [bold]no[/bold]", tape="t")
+    stream = io.StringIO()
+    from autoplayback.equalizer import Verdict
+
+    print_run([replace(bad, verdict=Verdict.ERROR)], Console(file=stream), Tally())
+    assert "\x1b" not in stream.getvalue()
+    assert "[red]x" in stream.getvalue()
+    assert "[bold]no[/bold]" in stream.getvalue()
+
+
+def test_an_interrupted_run_prints_what_there_is() -> None:
+    """Then the interruption goes on."""
+
+    def breaking() -> object:
+        yield from run(5)
+        raise KeyboardInterrupt
+
+    stream = io.StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        print_run(breaking(), Console(file=stream), Tally())  # type: ignore[arg-type]
+    assert "5 tapes in" in stream.getvalue()
+
+
+def results(*verdicts: str) -> list[Result]:
+    """Results of these verdicts."""
+    from autoplayback.equalizer import Verdict
+
+    return [Result(str(number), "o", Verdict(verdict), "") for number, verdict in enumerate(verdicts)]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "options", "status"),
+    [
+        (["equal", "fixed", "improved"], {}, 0),
+        (["equal", "fixed"], {"strict": True}, 1),
+        (["equal", "different"], {}, 1),
+        (["equal", "error"], {}, 3),
+        (["error", "failed"], {}, 1),
+        ([], {}, 5),
+        (["degraded", "equal"], {"fail_over": {"degraded": "50%"}}, 0),
+        (["degraded", "equal"], {"fail_over": {"degraded": "49%"}}, 1),
+        (["different", "different"], {"fail_over": {"different": 1}}, 1),
+        (["different"], {"fail_over": {"different": 1}}, 0),
+        (["error"], {"fail_over": {"error": 1}}, 0),
+        (["fixed", "equal"], {"fail_over": {"fixed": 0}}, 1),
+        (["diverged", "different"], {"fail_over": {"different": 5}}, 1),
+    ],
+)
+def test_exit_statuses(verdicts: list[str], options: dict[str, object], status: int) -> None:
+    """0 all pass, 1 a regression, 3 only errors, 5 nothing; a suite's thresholds in place of the defaults."""
+    tally = Tally(**options)  # type: ignore[arg-type]
+    for result in results(*verdicts):
+        tally.add(result)
+    assert tally.summary().exit == status
+
+
+def test_rules_that_do_nothing_are_told() -> None:
+    """Over the whole run: one that is absent everywhere, one that hides what never varied."""
+    tally = Tally()
+    for number in range(6):
+        tally.add(
+            Result(
+                str(number),
+                "o",
+                results("equal")[0].verdict,
+                "",
+                rules={
+                    "ignore: result.gone": "absent",
+                    "ignore: result.still": "matched",
+                    "ignore: result.t": "varied" if number == 3 else "matched",
+                },
+            )
+        )
+    summary = tally.summary()
+    assert (summary.unmatched, summary.idle) == (("ignore: result.gone",), ("ignore: result.still",))
+    assert "ignore: result.t" in tally.settled
