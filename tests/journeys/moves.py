@@ -113,7 +113,7 @@ class Project:
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Runs a server recorded, from its first accepted connection to its end by `stop`; its log stays in `server.log`."""
         log = self.folder / "server.log"
-        environment: Mapping[str, str] = self.environment(AUTOPLAYBACK="record", **variables)
+        environment: Mapping[str, str] = self.environment(**{"AUTOPLAYBACK": "record", **variables})
         with processes.running(list(command), lambda: processes.listens(port), log, cwd=self.folder, env=environment) as process:
             yield process
             process.send_signal(stop)
