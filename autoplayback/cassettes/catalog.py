@@ -115,9 +115,9 @@ class Catalog:
         with self._connected() as db:
             rows = db.execute(f"SELECT id, {key} FROM tapes{narrowing.where}", bound + narrowing.values)
             keys: dict[str, Any] = dict(rows)
-            candidates: list[tuple[Any, str, str]] = [(value, id, id) for id, value in keys.items() if id not in hidden]
-            candidates.extend((None if query.by is None else value_of(summary, query.by), id, id)
-                              for id, summary in besides.items() if query.matches(summary))
+            keys.update((id, None if query.by is None else value_of(summary, query.by))
+                        for id, summary in besides.items() if query.matches(summary))
+            candidates = ((key, id, id) for id, key in keys.items() if id in besides or id not in hidden)
             drawn = sample(candidates, query.sample or 0, query.seed)
             found = {id: besides[id] for id in drawn if id in besides}
             wanted = [id for id in drawn if id not in besides]
@@ -193,6 +193,7 @@ def _prepared(db: sqlite3.Connection) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = OFF")  # it can be made again
     db.execute("PRAGMA secure_delete = ON")
+    db.execute("PRAGMA cache_size = -64000")
     db.executescript(_TABLES)
     return db
 

@@ -90,11 +90,13 @@ def sample(rows: Iterable[tuple[Any, str, T]], count: int, seed: int) -> list[T]
     Each key's tapes stand in the order of a hash of id and seed; then each key gives its first, each its second, and so on.
     Adding a tape to a store therefore changes a sample by at most that tape for another.
     """
-    salt = str(seed).encode()
+    salt = f"{seed}:".encode()
     groups: defaultdict[Any, list[tuple[bytes, int, T]]] = defaultdict(list)
     for number, (key, id, item) in enumerate(rows):
-        digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8, key=salt).digest()
-        groups[key].append((digest, number, item))
+        group = groups[key]
+        group.append((blake2b(salt + id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), number, item))
+        if len(group) > count + 1000:  # of a million rows, what can't be drawn any more isn't kept
+            group[:] = heapq.nsmallest(count, group)
     ranked = (
         (rank, digest, number, item)
         for group in groups.values()
