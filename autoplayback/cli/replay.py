@@ -37,7 +37,7 @@ autoplayback replay --json results.jsonl --junit junit.xml --html report.html
 autoplayback replay 01KB7Z --debug                   in the foreground: breakpoint() stops
 git bisect run autoplayback replay 01KB7Z
 
-Exit status: 0 all pass, 1 a regression, 2 usage or config, 3 no regression but a tape that couldn't be replayed, 5 no tape matched.
+Exit status: 0 all pass, 1 a regression, 2 usage or config, 3 a tape couldn't be replayed, 5 no tape matched.
 """
 
 
@@ -47,7 +47,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    tape: Annotated[list[str] | None, typer.Argument(metavar="[TAPE]...", help="Ids of tapes, or unambiguous beginnings.")] = None,
+    tape: Annotated[
+        list[str] | None, typer.Argument(metavar="[TAPE]...", help="Ids of tapes, or unambiguous beginnings.")
+    ] = None,
     operation: options.Operation = None,
     since: options.Since = None,
     until: options.Until = None,
@@ -60,10 +62,20 @@ def replay(
     last_failed: Annotated[bool, typer.Option("--last-failed", help="Only those that did not pass last time.")] = False,
     python: options.Python = None,
     workdir: options.Workdir = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes.  [default: a CPU each]")] = None,
-    isolation: Annotated[str, typer.Option("--isolation", metavar="fork|spawn|auto", help="A fork of one import for each tape, or a fresh "
-                                           "process; auto forks unless the import starts threads.")] = "auto",
-    timeout: Annotated[float, typer.Option("--timeout", metavar="S", min=0, help="Seconds that a tape may take; 0: no bound.")] = 60.0,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes.  [default: a CPU each]")
+    ] = None,
+    isolation: Annotated[
+        str,
+        typer.Option(
+            "--isolation",
+            metavar="fork|spawn|auto",
+            help="A fork of one import for each tape, or a fresh process; auto forks unless the import starts threads.",
+        ),
+    ] = "auto",
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="S", min=0, help="Seconds that a tape may take; 0: no bound.")
+    ] = 60.0,
     memory: Annotated[int, typer.Option("--memory", metavar="MB", min=0, help="That a tape's process may use; 0: no bound.")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Only `equal` passes.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="One tape in the foreground; breakpoint() works.")] = False,
@@ -85,42 +97,88 @@ def replay(
     chosen_suite = _suite(found, suite)
     cassette = options.cassette(found)
     try:
-        filters: dict[str, Any] = {"operations": operation or [], "since": since, "until": until, "where": where or [], "sample": sample,
-                                   "by": by, "seed": seed, "limit": limit}
+        filters: dict[str, Any] = {
+            "operations": operation or [],
+            "since": since,
+            "until": until,
+            "where": where or [],
+            "sample": sample,
+            "by": by,
+            "seed": seed,
+            "limit": limit,
+        }
         ids = [cassette.resolve(prefix) for prefix in tape or []]
         if last_failed:
             ids += [known for known in remembered(found) if known not in ids]
         chosen = [] if last_failed and not ids else _chosen(cassette, filters, chosen_suite, ids)
         if not chosen:
-            options.complain("no tape failed last time" if last_failed and not ids else f"no tape matched; {cassette.emptiness()}")
+            options.complain(
+                "no tape failed last time" if last_failed and not ids else f"no tape matched; {cassette.emptiness()}"
+            )
             raise typer.Exit(NO_TAPE)
         if debug and len(chosen) != 1:
             raise ConfigError((None, f"--debug replays one tape in the foreground, and {len(chosen)} match: name one"))
-        folder = os.path.abspath(workdir or found.file.parent)
+        folder = os.path.abspath(workdir or _file(found).parent)
         if not os.path.isdir(folder):
             raise ConfigError((None, f"--workdir {folder}: there is no such folder"))
         sys.path.insert(0, folder)  # comparators of the config are the service's own code
         lane = _lane(found, chosen, folder, python, isolation, timeout, memory, debug=debug)
         count = 1 if debug else min(jobs or len(os.sched_getaffinity(0)), len(chosen))
-        tally = Tally(strict=strict, fail_over=chosen_suite.fail_over if chosen_suite else None, by=by or (chosen_suite.by if chosen_suite else None))
-        results = runner.run(_loaded(cassette, chosen), lane, found.settings, jobs=count,
-                             suite=chosen_suite.compare if chosen_suite else None, on_ready=_tell, settled=lambda: tally.settled)
-        status = _report(results, tally, len(chosen), found, strict=strict, json_file=json_file,
-                         reports={"junit": junit, "html": html, "markdown": markdown})
+        over = {str(verdict): most for verdict, most in chosen_suite.fail_over.items()} if chosen_suite else None
+        tally = Tally(strict=strict, fail_over=over, by=by or (chosen_suite.by if chosen_suite else None))
+        results = runner.run(
+            _loaded(cassette, chosen),
+            lane,
+            found.settings,
+            jobs=count,
+            suite=chosen_suite.compare if chosen_suite else None,
+            on_ready=_tell,
+            settled=lambda: tally.settled,
+        )
+        status = _report(
+            results,
+            tally,
+            len(chosen),
+            found,
+            strict=strict,
+            json_file=json_file,
+            reports={"junit": junit, "html": html, "markdown": markdown},
+        )
     finally:
         cassette.close()
     raise typer.Exit(status)
 
 
 def _lane(
-    found: Configuration, chosen: list[Summary], folder: str, python: str | None, isolation: str, timeout: float, memory: int, *, debug: bool
+    found: Configuration,
+    chosen: list[Summary],
+    folder: str,
+    python: str | None,
+    isolation: str,
+    timeout: float,
+    memory: int,
+    *,
+    debug: bool,
 ) -> Lane:
     from autoplayback.player.options import Options
     from autoplayback.studio.executors import Lane
 
-    task = Options(str(found.file.resolve()), folder, "", tuple(sorted({summary.operation for summary in chosen})), isolation, timeout,
-                   memory, debug)
+    task = Options(
+        str(_file(found).resolve()),
+        folder,
+        "",
+        tuple(sorted({summary.operation for summary in chosen})),
+        isolation,
+        timeout,
+        memory,
+        debug,
+    )
     return Lane(task, python or sys.executable)
+
+
+def _file(found: Configuration) -> Path:
+    assert found.file is not None  # `options.configuration` requires one
+    return found.file
 
 
 def _suite(found: Configuration, name: str | None) -> Suite | None:
@@ -143,8 +201,13 @@ def _chosen(cassette: Cassette, filters: dict[str, Any], suite: Suite | None, id
         listed = suite.operation if isinstance(suite.operation, list) else [suite.operation] if suite.operation else []
         conditions = suite.where if isinstance(suite.where, list) else [suite.where]
         filters = {
-            "operations": filters["operations"] or listed, "where": [*conditions, *filters["where"]], "seed": filters["seed"] or suite.seed,
-            **{key: filters[key] if filters[key] is not None else getattr(suite, key) for key in ("since", "until", "sample", "by", "limit")},
+            "operations": filters["operations"] or listed,
+            "where": [*conditions, *filters["where"]],
+            "seed": filters["seed"] or suite.seed,
+            **{
+                key: filters[key] if filters[key] is not None else getattr(suite, key)
+                for key in ("since", "until", "sample", "by", "limit")
+            },
         }
     return list(cassette.summaries(selection.query(**filters, ids=ids)))
 
@@ -162,7 +225,14 @@ def _loaded(cassette: Cassette, chosen: Iterable[Summary]) -> Iterator[Tape | Un
 
 
 def _report(
-    results: Iterator[Result], tally: Any, total: int, found: Configuration, *, strict: bool, json_file: str | None, reports: dict[str, str | None]
+    results: Iterator[Result],
+    tally: Any,
+    total: int,
+    found: Configuration,
+    *,
+    strict: bool,
+    json_file: str | None,
+    reports: dict[str, str | None],
 ) -> int:
     """Prints and writes as results come; also of a run that Ctrl-C has cut short. The exit status."""
     from rich.console import Console
@@ -220,7 +290,7 @@ def _tell(ready: Ready) -> None:
 
 
 def _memory(found: Configuration) -> Path:
-    return found.file.parent / ".autoplayback" / "last-failed.json"
+    return _file(found).parent / ".autoplayback" / "last-failed.json"
 
 
 def remembered(found: Configuration) -> list[str]:
@@ -240,5 +310,7 @@ def remember(found: Configuration, results: list[Result], *, strict: bool) -> No
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({"tapes": [*(known for known in remembered(found) if known not in replayed), *failed]}), encoding="utf-8")
+        partial.write_text(
+            json.dumps({"tapes": [*(known for known in remembered(found) if known not in replayed), *failed]}), encoding="utf-8"
+        )
         partial.replace(path)

@@ -35,7 +35,7 @@ _installed = False
 
 
 def install() -> None:
-    """Puts our monotonic clocks into `time`; before the service is imported, since `from time import monotonic` keeps what it finds."""
+    """Puts our monotonic clocks into `time`; before the service is imported: `from time import monotonic` keeps what it finds."""
     global _installed
     if _installed:
         return
@@ -53,8 +53,12 @@ def install() -> None:
     def perf_counter_in_ns() -> int:
         return perf_counter_ns() + _ahead
 
-    for name, clock in (("monotonic", monotonic), ("monotonic_ns", monotonic_in_ns),
-                        ("perf_counter", perf_counter), ("perf_counter_ns", perf_counter_in_ns)):
+    for name, clock in (
+        ("monotonic", monotonic),
+        ("monotonic_ns", monotonic_in_ns),
+        ("perf_counter", perf_counter),
+        ("perf_counter_ns", perf_counter_in_ns),
+    ):
         clock.__name__ = clock.__qualname__ = name
         setattr(time, name, clock)
 

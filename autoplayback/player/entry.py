@@ -57,7 +57,9 @@ def find(target: str) -> tuple[Any, str, Any]:
             value = getattr(owner, name)
         except AttributeError:
             known = [known for known in dir(owner) if not known.startswith("_")]
-            raise ReplayError(f"{target!r}: {getattr(owner, '__name__', owner)} has no {name!r}{suggestion(name, known)}") from None
+            raise ReplayError(
+                f"{target!r}: {getattr(owner, '__name__', owner)} has no {name!r}{suggestion(name, known)}"
+            ) from None
     return owner, name, value
 
 
@@ -92,7 +94,12 @@ def prepared(entry: Entry, tape: Tape, trust: Trust) -> tuple[Any, tuple[Any, ..
 
 
 def adapted(
-    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recorded: TargetNote, renamed: Mapping[str, str | None], operation: str
+    function: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    recorded: TargetNote,
+    renamed: Mapping[str, str | None],
+    operation: str,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The recorded arguments as the current signature takes them.
 
@@ -111,17 +118,20 @@ def adapted(
     catchall = any(p.kind is p.VAR_KEYWORD for p in current)
     places = [(name, kind) for name, kind in recorded.parameters if kind <= int(inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     passed: dict[str, Any] = {}
-    extra = args[len(places):]
+    extra = args[len(places) :]
     for index, ((name, _), value) in enumerate(zip(places, args, strict=False)):
-        passed[_renamed(name, index, renamed, by_name, recorded, current) or ""] = value
-        if name not in by_name and name not in renamed and _renamed(name, index, renamed, by_name, recorded, current) is None:
-            raise _gone(operation, name, by_name, signature)
+        new = _renamed(name, index, renamed, by_name, recorded, current)
+        if new is None and name not in renamed:
+            raise _gone(operation, name, signature)
+        if new is not None:
+            passed[new] = value
     for name, value in kwargs.items():
         new = renamed.get(name, name)
-        if new is not None and new not in by_name and not catchall:
-            raise _gone(operation, name, by_name, signature)
-        passed[new or ""] = value
-    passed.pop("", None)
+        if new is None:
+            continue
+        if new not in by_name and not catchall:
+            raise _gone(operation, name, signature)
+        passed[new] = value
     positional: list[Any] = []
     for parameter in current:
         if parameter.kind is parameter.POSITIONAL_ONLY or (extra and parameter.kind is parameter.POSITIONAL_OR_KEYWORD):
@@ -129,18 +139,29 @@ def adapted(
                 positional.append(passed.pop(parameter.name))
             elif parameter.default is not parameter.empty:
                 positional.append(parameter.default)
-    missing = [p.name for p in current if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-               and p.name not in passed and p.name not in [c.name for c in current[:len(positional)]]]
+    missing = [
+        p.name
+        for p in current
+        if p.default is p.empty
+        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        and p.name not in passed
+        and p.name not in [c.name for c in current[: len(positional)]]
+    ]
     if missing and recorded.parameters:
         raise ReplayError(
-            f"operation {operation!r} now needs {', '.join(missing)}, which its tape has no value for: give it a default in the code,"
+            f"operation {operation!r} now needs {', '.join(missing)}, which its tape has no value for: give it a default,"
             f" or name the old parameter under the operation in the YAML: `parameters: {{old_name: {missing[0]}}}`"
         )
     return (*positional, *extra), passed
 
 
 def _renamed(
-    name: str, index: int, renamed: Mapping[str, str | None], by_name: Mapping[str, Any], recorded: TargetNote, current: list[inspect.Parameter]
+    name: str,
+    index: int,
+    renamed: Mapping[str, str | None],
+    by_name: Mapping[str, Any],
+    recorded: TargetNote,
+    current: list[inspect.Parameter],
 ) -> str | None:
     """The name today of the recorded parameter at a place; None where it has none."""
     if name in renamed:
@@ -148,15 +169,20 @@ def _renamed(
     if name in by_name:
         return name
     before = {known for known, _ in recorded.parameters}
-    if index < len(current) and current[index].name not in before and current[index].kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD:
+    if (
+        index < len(current)
+        and current[index].name not in before
+        and current[index].kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ):
         return current[index].name
     return None
 
 
-def _gone(operation: str, name: str, by_name: Mapping[str, Any], signature: inspect.Signature) -> ReplayError:
+def _gone(operation: str, name: str, signature: inspect.Signature) -> ReplayError:
     return ReplayError(
-        f"operation {operation!r} was recorded with the parameter {name!r}, which {signature} no longer has: say under the operation in"
-        f" the YAML `parameters: {{{name}: <its new name>}}`, or `parameters: {{{name}: null}}` to replay without it"
+        f"operation {operation!r} was recorded with the parameter {name!r}, which {signature} no longer has: say under"
+        f" the operation in the YAML `parameters: {{{name}: <its new name>}}`, or `parameters: {{{name}: null}}` to go"
+        " without it"
     )
 
 

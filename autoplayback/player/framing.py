@@ -1,4 +1,4 @@
-"""Messages between the runner, the supervisor and the host: a length, then one MessagePack map. Values on tapes stay opaque bytes."""
+"""Messages between the runner, the supervisor and the host: a length, then one MessagePack map. Tapes are bytes in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def send(fd: int, message: Message) -> None:
     """Writes one frame, however often the pipe fills."""
     view = memoryview(pack(message))
     while view:
-        view = view[os.write(fd, view):]
+        view = view[os.write(fd, view) :]
 
 
 def receive(fd: int) -> Message | None:
@@ -69,8 +69,8 @@ class Inbox:
             size = _HEAD.unpack_from(self._buffer)[0]
             if len(self._buffer) < _HEAD.size + size:
                 return
-            body = bytes(self._buffer[_HEAD.size:_HEAD.size + size])
-            del self._buffer[:_HEAD.size + size]
+            body = bytes(self._buffer[_HEAD.size : _HEAD.size + size])
+            del self._buffer[: _HEAD.size + size]
             yield _load(body)
 
     def clear(self) -> None:

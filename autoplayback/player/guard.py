@@ -18,9 +18,24 @@ QUIET = ("/var/run/nscd/socket", "/run/nscd/socket", "/run/systemd/userdb/", "/r
 PROCESSES = ("clone", "fork", "vfork")
 SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
 PATHS: dict[str, tuple[int | None, int | None]] = {
-    "open": (None, 0), "creat": (None, 0), "openat": (0, 1), "chmod": (None, 0), "fchmod": (0, None), "chown": (None, 0), "lchown": (None, 0),
-    "fchown": (0, None), "fchmodat": (0, 1), "fchmodat2": (0, 1), "fchownat": (0, 1), "utime": (None, 0), "utimes": (None, 0),
-    "futimesat": (0, 1), "utimensat": (0, 1), "setxattr": (None, 0), "lsetxattr": (None, 0), "fsetxattr": (0, None),
+    "open": (None, 0),
+    "creat": (None, 0),
+    "openat": (0, 1),
+    "chmod": (None, 0),
+    "fchmod": (0, None),
+    "chown": (None, 0),
+    "lchown": (None, 0),
+    "fchown": (0, None),
+    "fchmodat": (0, 1),
+    "fchmodat2": (0, 1),
+    "fchownat": (0, 1),
+    "utime": (None, 0),
+    "utimes": (None, 0),
+    "futimesat": (0, 1),
+    "utimensat": (0, 1),
+    "setxattr": (None, 0),
+    "lsetxattr": (None, 0),
+    "fsetxattr": (0, None),
 }
 """Per call, which arguments are the open folder (or file) and the path."""
 
@@ -36,7 +51,7 @@ class Refusal:
 
 
 class Guard:
-    """Judges for one worker: `host` is the process that imports the service and forks, `writes` the folders that may be written."""
+    """Judges for one worker: `host` is the process that imports the service and forks, `writes` the folders it may write."""
 
     def __init__(self, host: int, writes: tuple[str, ...], own_shm: bool, *, forks: bool = True) -> None:
         self._host = host
@@ -152,5 +167,3 @@ def memory(thread: int, address: int, size: int) -> bytes:
 def text(data: bytes) -> str:
     """A C string."""
     return data.split(b"\0", 1)[0].decode(errors="replace")
-
-

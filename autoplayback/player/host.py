@@ -14,11 +14,10 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.target import Declaration, Role
-from autoplayback.player import clock, entry, framing, kernel, randomness, tripwire
+from autoplayback.player import clock, entry, framing, kernel, randomness
 from autoplayback.player.clock import Clock
 from autoplayback.player.options import Options
 from autoplayback.player.player import Player
@@ -43,7 +42,9 @@ class Composition:
 class Host:
     """The service under the player, ready to replay one tape after another."""
 
-    def __init__(self, options: Options, sandbox: Sandbox, compose: Callable[[Options], Composition], control: int, results: int) -> None:
+    def __init__(
+        self, options: Options, sandbox: Sandbox, compose: Callable[[Options], Composition], control: int, results: int
+    ) -> None:
         """`control` and `results` are the descriptors to the supervisor, of the host and of its children."""
         self._options = options
         self._sandbox = sandbox
@@ -80,8 +81,10 @@ class Host:
             except (Exception, SystemExit, Diverged) as error:
                 refused = "; " + "; ".join(self.notes[before:]) if len(self.notes) > before else ""
                 found = None
-                reason = (f"{declaration.target} can't be imported: {type(error).__name__}: {error}{refused}\n"
-                          + service_traceback(error))
+                reason = (
+                    f"{declaration.target} can't be imported: {type(error).__name__}: {error}{refused}\n"
+                    + service_traceback(error)
+                )
             for known in names:
                 if found is not None:
                     self._entries[known] = found
@@ -110,8 +113,18 @@ class Host:
             faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
         gc.collect()
         gc.freeze()  # what is there now is shared with every child: the collector shouldn't write into it
-        framing.send(self._control, {"ready": {"isolation": isolation, "reason": reason, "notes": [*self._composition.absent(), *self.notes][:20],
-                                               "boundary": list(self._sandbox.boundary), "python": sys.version.split()[0]}})
+        framing.send(
+            self._control,
+            {
+                "ready": {
+                    "isolation": isolation,
+                    "reason": reason,
+                    "notes": [*self._composition.absent(), *self.notes][:20],
+                    "boundary": list(self._sandbox.boundary),
+                    "python": sys.version.split()[0],
+                }
+            },
+        )
         number = 0
         while (message := framing.receive(self._control)) is not None:
             number += 1
@@ -185,8 +198,8 @@ class Host:
         if found is None:
             raise ReplayError(
                 f"operation {operation!r} of this tape is not declared. Declare it in the YAML, `operations: [{{target:"
-                f" {tape.target.module}:{tape.target.qualname}, name: {operation}}}]`, or add `was: [{operation}]` to the operation"
-                f" which it has become"
+                f" {tape.target.module}:{tape.target.qualname}, name: {operation}}}]`, or add `was: [{operation}]` to the"
+                f" operation which it has become"
             )
         failure: AutoplaybackError | None = None
         self._sandbox.importing(self._refused_at_import)
@@ -204,8 +217,8 @@ class Host:
         replay = session.finished(self._sandbox.boundary)
         if replay is None:
             raise failure or ReplayError(
-                f"{found.declaration.target} was called, but the operation {operation!r} was not entered: the call didn't reach the"
-                f" intercepted function (`autoplayback check` says how it is held)"
+                f"{found.declaration.target} was called, but the operation {operation!r} was not entered: the call didn't reach"
+                f" the intercepted function (`autoplayback check` says how it is held)"
             )
         if self._options.memory and replay.end is End.RAISED and session.raised_memory_error:
             raise ReplayError(self._over_memory())

@@ -1,4 +1,4 @@
-"""The few system calls behind the sandbox which Python has no function for. Linux on x86-64 and arm64; elsewhere nothing is offered.
+"""The few system calls behind the sandbox which Python has no function for. Linux on x86-64 and arm64; elsewhere nothing.
 
 Small enough to read whole: each function makes one call and says whether it worked. Policy is `sandbox`'s, filters `seccomp`'s.
 """
@@ -36,7 +36,10 @@ def errno() -> int:
 
 def prctl(option: int, value: int) -> bool:
     """Sets one attribute of this process."""
-    return _libc is not None and _libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) == 0
+    return (
+        _libc is not None
+        and _libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) == 0
+    )
 
 
 def die_with_parent() -> None:

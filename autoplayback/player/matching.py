@@ -73,7 +73,9 @@ class Matcher:
             group = self._groups[target.name] = Group(target, calls, queue=deque(calls))
             if target.role is not Role.OUTPUT:
                 for call in calls:
-                    group.exact.setdefault(self._key(group, self.same_handle(call.receiver), call.arguments, call), deque()).append(call)
+                    group.exact.setdefault(
+                        self._key(group, self.same_handle(call.receiver), call.arguments, call), deque()
+                    ).append(call)
         return group
 
     def take(self, target: Target, receiver: int | None, arguments: bytes) -> Found | None:
@@ -145,7 +147,12 @@ class Matcher:
         return known
 
     def _arguments(
-        self, target: Target, arguments: bytes, call: Call | None, ignore: frozenset[str] = frozenset(), only: frozenset[str] | None = None
+        self,
+        target: Target,
+        arguments: bytes,
+        call: Call | None,
+        ignore: frozenset[str] = frozenset(),
+        only: frozenset[str] | None = None,
     ) -> Key:
         parameters = target.parameters if call is None else call.target.parameters or target.parameters
         return freeze_arguments(arguments, parameters, target.extra.get("defaults"), ignore, only)
@@ -157,7 +164,7 @@ def former_names(target: Target) -> list[str]:
     alias = getattr(target.settings, "alias", None)
     for old in getattr(target.settings, "was", ()):
         if alias is not None and target.name.startswith(alias + "."):
-            names.append(old + target.name[len(alias):])
+            names.append(old + target.name[len(alias) :])
         else:
             names.append(old)
     default = f"{target.module}:{target.qualname}"

@@ -1,4 +1,4 @@
-"""What went wrong, said so that it can be acted on: the question, the nearest recorded one, the place in the service, the YAML."""
+"""What went wrong, so that it can be acted on: the question, the nearest recorded one, the place in the service, the YAML."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from autoplayback.tape.values import Inert, Tagged, named, render
 
 OURS = str(Path(__file__).resolve().parent.parent) + "/"
 INSTALLED = tuple({str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+STANDARD = str(Path(sysconfig.get_path("stdlib")).resolve()) + "/"
 NEAR = 200
 """Recorded calls looked at for the nearest one: enough for people, bounded for a tape of a hundred thousand."""
 DEPTH = 50
@@ -34,10 +35,11 @@ def service_frame(frame: FrameType | None) -> FrameType | None:
     fallback = None
     while frame is not None:
         path = frame.f_code.co_filename
-        if not path.startswith(OURS) and not path.startswith("<frozen"):
-            if not path.startswith(INSTALLED) and not path.startswith("<"):
+        if not path.startswith((OURS, "<frozen")):
+            if not path.startswith((*INSTALLED, "<")):
                 return frame
-            fallback = fallback or (None if path.startswith("<") or path.startswith(INSTALLED[:1]) else frame)
+            if fallback is None and not path.startswith((STANDARD, "<")):
+                fallback = frame
         frame = frame.f_back
     return fallback
 
@@ -92,18 +94,28 @@ def unanswered(target: Target, receiver: int | None, arguments: bytes, group: Gr
 
 def unfinished(target: Target, call: Call, at: int) -> Miss:
     """The miss for a call whose recorded twin had no outcome yet when its operation ended."""
-    return Miss("unanswered", target.name,
-                f"{target.name} was still running when the recorded operation ended: its tape holds no answer",
-                describe(service_frame(sys._getframe(1))), f"call #{call.seq} is {End.UNFINISHED.value}",
-                "\n".join([f"{group_name(target)}:", *entry(target), "    on_missing: call   # or {return: ...}"]), at)
+    return Miss(
+        "unanswered",
+        target.name,
+        f"{target.name} was still running when the recorded operation ended: its tape holds no answer",
+        describe(service_frame(sys._getframe(1))),
+        f"call #{call.seq} is {End.UNFINISHED.value}",
+        "\n".join([f"{group_name(target)}:", *entry(target), "    on_missing: call   # or {return: ...}"]),
+        at,
+    )
 
 
 def overread(target: Target, call: Call, items: int, at: int) -> Miss:
     """The miss for a stream that is read on past where the recorded reader stopped."""
-    return Miss("overread", target.name,
-                f"{target.name} is read on past item {items}, where the recorded reader stopped",
-                describe(service_frame(sys._getframe(1))), f"call #{call.seq} has {items} items and its reader closed it",
-                "# the tape can't know what would have come next: record the operation again with this code", at)
+    return Miss(
+        "overread",
+        target.name,
+        f"{target.name} is read on past item {items}, where the recorded reader stopped",
+        describe(service_frame(sys._getframe(1))),
+        f"call #{call.seq} has {items} items and its reader closed it",
+        "# the tape can't know what would have come next: record the operation again with this code",
+        at,
+    )
 
 
 def undeclared(event: str, what: str, frame: FrameType | None, at: int) -> Miss:
@@ -115,8 +127,15 @@ def undeclared(event: str, what: str, frame: FrameType | None, at: int) -> Miss:
         role = "outputs" if writes(event) else "inputs"
         if "<" not in qualname and module != "__main__":
             advice = f"{role}:\n  - target: {module}:{qualname}"
-    return Miss("undeclared", event, f"{event}({what}) is not declared, and a replay touches nothing outside its tape",
-                describe(site), "", advice, at)
+    return Miss(
+        "undeclared",
+        event,
+        f"{event}({what}) is not declared, and a replay touches nothing outside its tape",
+        describe(site),
+        "",
+        advice,
+        at,
+    )
 
 
 def writes(event: str) -> bool:
@@ -124,7 +143,9 @@ def writes(event: str) -> bool:
     return not event.startswith(("socket.get", "open(read)", "os.listdir", "os.scandir", "socket.connect"))
 
 
-def near(asked: dict[str, Inert], receiver: int | None, target: Target, group: Group) -> Iterator[tuple[Call, list[tuple[str, str, str]]]]:
+def near(
+    asked: dict[str, Inert], receiver: int | None, target: Target, group: Group
+) -> Iterator[tuple[Call, list[tuple[str, str, str]]]]:
     """Recorded calls of the same target with the fields, by path, in which they differ from what was asked."""
     for call in group.calls[:NEAR]:
         if (call.receiver is None) == (receiver is None):

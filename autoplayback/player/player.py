@@ -19,7 +19,7 @@ from autoplayback.tape.values import Encoder, Trust
 
 
 class Player:
-    """Answers the calls of one tape at a time; between tapes, and while the service is imported, there is nothing to answer from."""
+    """Answers the calls of one tape at a time; between tapes, and while the service is imported, nothing answers."""
 
     outside = True
     """Interception asks it of calls outside operations too: they must not reach the world either."""
@@ -63,7 +63,7 @@ class Player:
 
     def _outside(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
         """A declared call outside the operation: while the service is imported, or from a thread of its own."""
-        wanted = getattr(target.settings, "on_missing", "fail")
+        wanted: Any = getattr(target.settings, "on_missing", "fail")
         if target.handle:
             arguments = Encoder().arguments(args, kwargs)
             return AnsweredPassage(MUTED, Answer(value=replayed(target, self, None, "", arguments=arguments)))

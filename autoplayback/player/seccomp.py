@@ -25,47 +25,62 @@ _RESPONSE = struct.Struct("=QqiI")
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
 
+# fmt: off
 NUMBERS = {
     "x86_64": {
-        "open": 2, "socket": 41, "connect": 42, "sendto": 44, "sendmsg": 46, "bind": 49, "socketpair": 53, "clone": 56, "fork": 57,
-        "vfork": 58, "execve": 59, "kill": 62, "creat": 85, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94,
-        "ptrace": 101, "rt_sigqueueinfo": 129, "utime": 132, "settimeofday": 164, "mount": 165, "umount2": 166, "reboot": 169,
-        "sethostname": 170, "init_module": 175, "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "tkill": 200, "clock_settime": 227,
-        "tgkill": 234, "utimes": 235, "add_key": 248, "request_key": 249, "keyctl": 250, "openat": 257, "fchownat": 260,
-        "futimesat": 261, "fchmodat": 268, "unshare": 272, "utimensat": 280, "rt_tgsigqueueinfo": 297, "perf_event_open": 298,
-        "open_by_handle_at": 304, "sendmmsg": 307, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
-        "finit_module": 313, "bpf": 321, "execveat": 322, "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240,
+        "open": 2, "socket": 41, "connect": 42, "sendto": 44, "sendmsg": 46, "bind": 49, "socketpair": 53, "clone": 56,
+        "fork": 57, "vfork": 58, "execve": 59, "kill": 62, "creat": 85, "chmod": 90, "fchmod": 91, "chown": 92,
+        "fchown": 93, "lchown": 94, "ptrace": 101, "rt_sigqueueinfo": 129, "utime": 132, "settimeofday": 164, "mount": 165,
+        "umount2": 166, "reboot": 169, "sethostname": 170, "init_module": 175, "setxattr": 188, "lsetxattr": 189,
+        "fsetxattr": 190, "tkill": 200, "clock_settime": 227, "tgkill": 234, "utimes": 235,
+        "add_key": 248, "request_key": 249, "keyctl": 250,
+        "openat": 257, "fchownat": 260, "futimesat": 261, "fchmodat": 268, "unshare": 272, "utimensat": 280,
+        "rt_tgsigqueueinfo": 297, "perf_event_open": 298, "open_by_handle_at": 304, "sendmmsg": 307, "setns": 308,
+        "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313, "bpf": 321, "execveat": 322, "shmget": 29,
+        "semget": 64, "msgget": 68, "mq_open": 240,
     },
     "aarch64": {
-        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "umount2": 39, "mount": 40, "fchmod": 52, "fchmodat": 53, "fchownat": 54,
-        "fchown": 55, "openat": 56, "utimensat": 88, "unshare": 97, "init_module": 105, "clock_settime": 112, "ptrace": 117,
-        "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "reboot": 142, "sethostname": 161, "settimeofday": 170,
-        "socket": 198, "socketpair": 199, "bind": 200, "connect": 203, "sendto": 206, "sendmsg": 211, "add_key": 217,
-        "request_key": 218, "keyctl": 219, "clone": 220, "execve": 221, "rt_tgsigqueueinfo": 240, "perf_event_open": 241,
-        "open_by_handle_at": 265, "setns": 268, "sendmmsg": 269, "process_vm_readv": 270, "process_vm_writev": 271,
-        "finit_module": 273, "bpf": 280, "execveat": 281, "shmget": 194, "semget": 190, "msgget": 186, "mq_open": 180,
+        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "umount2": 39, "mount": 40, "fchmod": 52, "fchmodat": 53,
+        "fchownat": 54, "fchown": 55, "openat": 56, "utimensat": 88, "unshare": 97, "init_module": 105, "clock_settime": 112,
+        "ptrace": 117, "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "reboot": 142, "sethostname": 161,
+        "settimeofday": 170, "socket": 198, "socketpair": 199, "bind": 200, "connect": 203, "sendto": 206, "sendmsg": 211,
+        "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220, "execve": 221, "rt_tgsigqueueinfo": 240,
+        "perf_event_open": 241, "open_by_handle_at": 265, "setns": 268, "sendmmsg": 269, "process_vm_readv": 270,
+        "process_vm_writev": 271, "finit_module": 273, "bpf": 280, "execveat": 281, "shmget": 194, "semget": 190,
+        "msgget": 186, "mq_open": 180,
     },
 }
-COMMON = {"pidfd_send_signal": 424, "io_uring_setup": 425, "clone3": 435, "openat2": 437, "pidfd_getfd": 438, "fchmodat2": 452}
+COMMON = {
+    "pidfd_send_signal": 424, "io_uring_setup": 425, "clone3": 435, "openat2": 437, "pidfd_getfd": 438, "fchmodat2": 452
+}
 """From Linux 5.1 on, every architecture counts alike."""
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 SECCOMP = {"x86_64": 317, "aarch64": 277}
 
-ASKED = ("connect", "bind", "fork", "vfork", "execve", "execveat", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "creat",
-         "chmod", "fchmod", "chown", "fchown", "lchown", "fchmodat", "fchmodat2", "fchownat", "utime", "utimes", "futimesat", "utimensat",
-         "setxattr", "lsetxattr", "fsetxattr")
-REFUSED = ("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_send_signal", "pidfd_getfd", "unshare", "setns", "mount", "umount2", "bpf",
-           "perf_event_open", "open_by_handle_at", "keyctl", "add_key", "request_key", "reboot", "sethostname", "settimeofday",
-           "clock_settime", "init_module", "finit_module")
+ASKED = (
+    "connect", "bind", "fork", "vfork", "execve", "execveat", "kill", "tkill", "tgkill", "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo", "creat", "chmod", "fchmod", "chown", "fchown", "lchown", "fchmodat", "fchmodat2", "fchownat",
+    "utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr"
+)
+REFUSED = (
+    "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_send_signal", "pidfd_getfd", "unshare", "setns", "mount",
+    "umount2", "bpf", "perf_event_open", "open_by_handle_at", "keyctl", "add_key", "request_key", "reboot", "sethostname",
+    "settimeofday", "clock_settime", "init_module", "finit_module"
+)
 """Nothing a service does in an operation, and each a way around the others."""
-SHARED = ("shmget", "semget", "msgget", "mq_open")
+SHARED = (
+    "shmget", "semget", "msgget", "mq_open"
+)
 """System V and POSIX message queues and memory: the machine's, unless an IPC namespace makes them ours."""
-ABSENT = ("io_uring_setup", "clone3", "openat2")
-"""Said not to exist: their arguments stand in memory where no filter sees them, and every libc has the older call to fall back on."""
+ABSENT = (
+    "io_uring_setup", "clone3", "openat2"
+)
+"""Said not to exist: their arguments stand in memory where no filter sees them, and every libc falls back on the older call."""
+# fmt: on
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CLONE_THREAD = 0x00010000
 FAMILIES = (1, 2, 10, 16)
-"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: may be made, since libraries probe with them; `connect` and `bind` are then asked about."""
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: may be made, since libraries probe with them; `connect` and `bind` are then judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +98,17 @@ class _Program(ctypes.Structure):
 
 
 def install(channel: int, own_ipc: bool) -> int | None:
-    """Puts the filter into force for this thread and all it starts; the descriptor on which attempts arrive, None where not offered.
+    """Puts the filter into force for this thread and all it starts; gives the descriptor on which attempts arrive, None where
+    not offered.
 
     `channel` is the descriptor of the one socket that may send descriptors unasked: the caller's to its supervisor.
     """
     if not kernel.SUPPORTED or not kernel.no_new_privileges():
         return None
     code = program(channel, own_ipc)
-    listener = kernel.syscall(SECCOMP[kernel.MACHINE], _SET_MODE_FILTER, _NEW_LISTENER, ctypes.byref(_Program(len(code) // 8, code)))
+    listener = kernel.syscall(
+        SECCOMP[kernel.MACHINE], _SET_MODE_FILTER, _NEW_LISTENER, ctypes.byref(_Program(len(code) // 8, code))
+    )
     return listener if listener >= 0 else None
 
 
@@ -99,8 +117,12 @@ def program(channel: int, own_ipc: bool) -> bytes:
     known = {**NUMBERS[kernel.MACHINE], **COMMON}
     refuse, absent = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS
     code = [
-        (_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, ARCHITECTURES[kernel.MACHINE]), (_RETURN, 0, 0, refuse),
-        (_LOAD, 0, 0, _NUMBER), (_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, refuse),  # the x32 calls are the same by other numbers
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUAL, 1, 0, ARCHITECTURES[kernel.MACHINE]),
+        (_RETURN, 0, 0, refuse),
+        (_LOAD, 0, 0, _NUMBER),
+        (_AT_LEAST, 0, 1, 0x40000000),
+        (_RETURN, 0, 0, refuse),  # the x32 calls are the same by other numbers
     ]
 
     def when(name: str, *body: tuple[int, int, int, int]) -> None:

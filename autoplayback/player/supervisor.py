@@ -29,8 +29,10 @@ ATTEMPTS = 20
 class Supervisor:
     """One host's keeper. `run` returns when the runner has closed or the host has ended."""
 
-    def __init__(self, options: Options, runner: int, channel: socket.socket, host: int, results: int, output: int | None) -> None:
-        """Descriptors: `runner` both ways, `channel` both ways to the host, `results` and `output` to read from its children."""
+    def __init__(
+        self, options: Options, runner: int, channel: socket.socket, host: int, results: int, output: int | None
+    ) -> None:
+        """Descriptors: `runner` both ways, `channel` both ways to the host, `results` and `output` from its children."""
         self._options = options
         self._runner = runner
         self._channel = channel
@@ -162,8 +164,15 @@ class Supervisor:
         elif not self._ready:
             self._drain()
             output = self._take_tail()
-            framing.send(self._runner, {"fatal": {"reason": f"the replay's process ended while it imported the service: {ended(status)}",
-                                                  "output": output}})
+            framing.send(
+                self._runner,
+                {
+                    "fatal": {
+                        "reason": f"the replay's process ended while it imported the service: {ended(status)}",
+                        "output": output,
+                    }
+                },
+            )
 
     def _drain(self) -> None:
         """Reads what is in the pipes now: a process that has ended writes nothing more."""
@@ -194,7 +203,8 @@ class Supervisor:
         return f"its process {ended(status)}{memory if os.WIFSIGNALED(status) else ''}"
 
     def _judge(self) -> None:
-        assert self._listener is not None and self._guard is not None
+        assert self._listener is not None
+        assert self._guard is not None
         attempt = seccomp.receive(self._listener)
         if attempt is None:
             if not _alive(self._host):
@@ -260,5 +270,3 @@ def _kill(pid: int, number: int) -> None:
 
 def _alive(pid: int) -> bool:
     return bool(pid) and os.path.exists(f"/proc/{pid}")
-
-

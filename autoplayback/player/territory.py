@@ -1,4 +1,4 @@
-"""Which files belong to a replay: it reads the interpreter, installed packages and the code under test, and writes its scratch folder.
+"""Which files belong to a replay: it reads the interpreter, installed packages and the code under test, writes its scratch.
 
 The rule for reads, as the README states it: what is installed (the interpreter, `sys.path`, the system's libraries and static
 data such as time zones and certificates) and what lies in the working directory, which is the code's own package data. All
@@ -13,14 +13,18 @@ import sys
 import sysconfig
 from typing import Any
 
-SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/opt/homebrew", "/Library", "/System", "/nix/store", "/gnu/store",
-          "/etc/localtime", "/etc/timezone", "/etc/zoneinfo", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/ca-certificates.conf",
-          "/etc/mime.types", "/etc/httpd/mime.types", "/etc/apache/mime.types", "/etc/apache2/mime.types", "/etc/nginx/mime.types",
-          "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/hosts", "/etc/resolv.conf", "/etc/gai.conf",
-          "/etc/passwd", "/etc/group", "/etc/protocols", "/etc/services", "/etc/os-release", "/etc/lsb-release", "/etc/debian_version",
-          "/etc/locale.conf", "/etc/locale.alias", "/etc/fonts", "/etc/terminfo", "/etc/inputrc", "/etc/machine-id",
-          "/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
-          "/dev/tty", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
+# fmt: off
+SYSTEM = (
+    "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/opt/homebrew", "/Library", "/System", "/nix/store", "/gnu/store",
+    "/etc/localtime", "/etc/timezone", "/etc/zoneinfo", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
+    "/etc/ca-certificates.conf", "/etc/mime.types", "/etc/httpd/mime.types", "/etc/apache/mime.types", "/etc/apache2/mime.types",
+    "/etc/nginx/mime.types", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/hosts",
+    "/etc/resolv.conf", "/etc/gai.conf", "/etc/passwd", "/etc/group", "/etc/protocols", "/etc/services", "/etc/os-release",
+    "/etc/lsb-release", "/etc/debian_version", "/etc/locale.conf", "/etc/locale.alias", "/etc/fonts", "/etc/terminfo",
+    "/etc/inputrc", "/etc/machine-id", "/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/null", "/dev/zero",
+    "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"
+)
+# fmt: on
 """Static data of the system, the same on each start; /proc shows this process and the machine's make."""
 SINKS = ("/dev/null", "/dev/full", "/dev/tty", "/dev/stdout", "/dev/stderr")
 """Devices that keep nothing."""
@@ -50,9 +54,20 @@ class Territory:
 
     def extend(self) -> None:
         """Takes in the present sys.path; called again once the service's imports have changed it."""
-        installed = [*SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sysconfig.get_paths().values(),
-                     *site.getsitepackages(), site.getusersitepackages(), *sys.path, self._workdir, self.scratch,
-                     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + "/autoplayback"]
+        installed = [
+            *SYSTEM,
+            sys.prefix,
+            sys.base_prefix,
+            sys.exec_prefix,
+            sys.base_exec_prefix,
+            *sysconfig.get_paths().values(),
+            *site.getsitepackages(),
+            site.getusersitepackages(),
+            *sys.path,
+            self._workdir,
+            self.scratch,
+            os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + "/autoplayback",
+        ]
         for path in installed:
             if path and os.path.exists(path):
                 for form in (os.path.abspath(path), os.path.realpath(path)):

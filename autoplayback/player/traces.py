@@ -12,8 +12,11 @@ def service_traceback(error: BaseException) -> str:
     kept = traceback.TracebackException.from_exception(error, capture_locals=False)
     seen: traceback.TracebackException | None = kept
     while seen is not None:
-        frames = [frame for frame in seen.stack
-                  if not frame.filename.startswith((OURS, "<frozen", "<autoplayback")) and "importlib/__init__" not in frame.filename]
+        frames = [
+            frame
+            for frame in seen.stack
+            if not frame.filename.startswith((OURS, "<frozen", "<autoplayback")) and "importlib/__init__" not in frame.filename
+        ]
         seen.stack = traceback.StackSummary.from_list(frames)
         seen = seen.__cause__ or seen.__context__
     return "".join(kept.format()).rstrip()

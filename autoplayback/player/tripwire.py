@@ -1,4 +1,4 @@
-"""The audit hook: what Python itself does to the world outside is refused where it is tried, with the place in the service's code.
+"""The audit hook: what Python does to the world outside is refused where it is tried, with the place in the service's code.
 
 It works on every platform and knows the call site, but sees only Python's own doing: where the kernel offers a boundary
 (`seccomp`, `landlock`), C libraries meet that. An audit hook can't be removed, so it is installed once and told the phase.
@@ -28,11 +28,11 @@ DEBUGGERS = ("pdb", "bdb", "cmd", "code", "rlcompleter", "IPython", "ipdb", "pud
 
 
 def install(*, debugging: bool = False) -> None:
-    """Adds the hook to this interpreter, inactive; once. `debugging`: what a debugger reads for itself isn't the service's doing."""
+    """Adds the hook to this interpreter, once, inactive. `debugging`: what a debugger reads for itself isn't the service's."""
     global _debugging
     _debugging = debugging
     if not getattr(sys, "_autoplayback_tripwire", False):
-        sys._autoplayback_tripwire = True  # type: ignore[attr-defined]  # on sys: a second copy of this module must not add another
+        sys._autoplayback_tripwire = True  # type: ignore[attr-defined]  # a second copy of this module must not add it again
         sys.addaudithook(_hook)
 
 
@@ -124,17 +124,46 @@ def _short(value: Any) -> str:
 
 
 CHECKS: dict[str, Check] = {
-    "open": _opened, "os.listdir": _listed, "os.scandir": _listed, "sqlite3.connect": _database,
-    "os.mkdir": _changed(0, folders=(2,)), "os.rmdir": _changed(0, folders=(1,)), "os.remove": _changed(0, folders=(1,)),
-    "os.rename": _changed(0, 1, folders=(2, 3)), "os.link": _changed(1, folders=(3,)), "os.symlink": _changed(1, folders=(2,)),
-    "os.truncate": _changed(0), "os.chmod": _changed(0, folders=(2,)), "os.chown": _changed(0, folders=(3,)), "os.lchmod": _changed(0),
-    "os.chflags": _changed(0), "os.utime": _changed(0, folders=(3,)), "os.setxattr": _changed(0), "os.removexattr": _changed(0),
-    "socket.connect": _address, "socket.bind": _address, "socket.sendto": _address, "socket.sendmsg": _address,
-    "socket.getaddrinfo": _asked, "socket.gethostbyname": _asked, "socket.gethostbyaddr": _asked, "socket.getnameinfo": _asked,
+    "open": _opened,
+    "os.listdir": _listed,
+    "os.scandir": _listed,
+    "sqlite3.connect": _database,
+    "os.mkdir": _changed(0, folders=(2,)),
+    "os.rmdir": _changed(0, folders=(1,)),
+    "os.remove": _changed(0, folders=(1,)),
+    "os.rename": _changed(0, 1, folders=(2, 3)),
+    "os.link": _changed(1, folders=(3,)),
+    "os.symlink": _changed(1, folders=(2,)),
+    "os.truncate": _changed(0),
+    "os.chmod": _changed(0, folders=(2,)),
+    "os.chown": _changed(0, folders=(3,)),
+    "os.lchmod": _changed(0),
+    "os.chflags": _changed(0),
+    "os.utime": _changed(0, folders=(3,)),
+    "os.setxattr": _changed(0),
+    "os.removexattr": _changed(0),
+    "socket.connect": _address,
+    "socket.bind": _address,
+    "socket.sendto": _address,
+    "socket.sendmsg": _address,
+    "socket.getaddrinfo": _asked,
+    "socket.gethostbyname": _asked,
+    "socket.gethostbyaddr": _asked,
+    "socket.getnameinfo": _asked,
     "socket.sethostname": _asked,
-    "subprocess.Popen": _command, "os.system": _asked, "os.exec": _command, "os.posix_spawn": _command, "os.spawn": _command,
-    "os.startfile": _asked, "os.fork": _command, "os.forkpty": _command, "pty.spawn": _asked,
-    "os.kill": _signal, "os.killpg": _asked, "syslog.syslog": _asked, "syslog.openlog": _asked,
+    "subprocess.Popen": _command,
+    "os.system": _asked,
+    "os.exec": _command,
+    "os.posix_spawn": _command,
+    "os.spawn": _command,
+    "os.startfile": _asked,
+    "os.fork": _command,
+    "os.forkpty": _command,
+    "pty.spawn": _asked,
+    "os.kill": _signal,
+    "os.killpg": _asked,
+    "syslog.syslog": _asked,
+    "syslog.openlog": _asked,
 }
 """Connected sockets send without an address, and `socket.sendmsg` is told of with None: see `_sent`."""
 

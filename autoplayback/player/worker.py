@@ -1,6 +1,6 @@
 """A worker's way up: the runner's process becomes the supervisor, which starts the host and closes it off.
 
-    runner --(control)-- supervisor --(channel)-- host --fork-- a tape's process --(results)-- supervisor
+runner --(control)-- supervisor --(channel)-- host --fork-- a tape's process --(results)-- supervisor
 """
 
 from __future__ import annotations
@@ -29,8 +29,16 @@ def serve(compose: Callable[[Options], Composition]) -> None:
     runner, options = int(sys.argv[1]), Options.of(json.loads(sys.argv[2]))
     sys.argv[1:] = []  # the service may look at its own command line
     if options.protocol != PROTOCOL:
-        framing.send(runner, {"fatal": {"reason": f"this interpreter's autoplayback speaks protocol {PROTOCOL}, the tool's speaks"
-                                                  f" {options.protocol}: install the same version in both", "usage": True}})
+        framing.send(
+            runner,
+            {
+                "fatal": {
+                    "reason": f"this interpreter's autoplayback speaks protocol {PROTOCOL}, the tool's speaks"
+                    f" {options.protocol}: install the same version in both",
+                    "usage": True,
+                }
+            },
+        )
         os._exit(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN if not options.debug else signal.SIG_DFL)
     kernel.die_with_parent()
@@ -57,10 +65,12 @@ def serve(compose: Callable[[Options], Composition]) -> None:
     os._exit(0)
 
 
-def _become_host(options: Options, theirs: socket.socket, results: int, output: int | None, compose: Callable[[Options], Composition]) -> None:
+def _become_host(
+    options: Options, theirs: socket.socket, results: int, output: int | None, compose: Callable[[Options], Composition]
+) -> None:
+    channel = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH)
     try:
         kernel.die_with_parent()
-        channel = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH)
         results = fcntl.fcntl(results, fcntl.F_DUPFD_CLOEXEC, HIGH)
         theirs.close()
         if output is not None:
@@ -79,7 +89,9 @@ def _become_host(options: Options, theirs: socket.socket, results: int, output: 
     except Exception as error:
         from autoplayback.errors import AutoplaybackError
 
-        reason = str(error) if isinstance(error, AutoplaybackError) else f"the player could not start: {type(error).__name__}: {error}"
+        reason = (
+            str(error) if isinstance(error, AutoplaybackError) else f"the player could not start: {type(error).__name__}: {error}"
+        )
         if not isinstance(error, AutoplaybackError):
             import traceback
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -80,7 +81,7 @@ class Ready:
 
 
 class WorkerFailed(AutoplaybackError):
-    """A worker could not start. `usage`: by the user's doing (no autoplayback there, a wrong config), so no other would either."""
+    """A worker could not start. `usage`: by the user's doing (no autoplayback there, a wrong config): no other would either."""
 
     def __init__(self, reason: str, output: str = "", *, usage: bool = False) -> None:
         self.usage = usage
@@ -95,7 +96,7 @@ class Worker:
         """Starts it; raises WorkerFailed. `seed` is its PYTHONHASHSEED."""
         self._lane = lane
         self._scratch = tempfile.mkdtemp(prefix="autoplayback-")
-        self._said: IO[bytes] | None = None if lane.options.debug else tempfile.TemporaryFile()
+        self._said: IO[bytes] | None = None if lane.options.debug else tempfile.TemporaryFile()  # noqa: SIM115  # closed by `stop`
         self._stopped = False
         self.ready: Ready | None = None
         ours, theirs = socket.socketpair()
@@ -106,8 +107,13 @@ class Worker:
         command = [lane.python, "-c", BOOT, str(theirs.fileno()), json.dumps(options.plain())]
         try:
             self._process = subprocess.Popen(
-                command, cwd=options.workdir, env=env, pass_fds=[theirs.fileno()],
-                stdin=None if options.debug else subprocess.DEVNULL, stdout=self._said, stderr=self._said,
+                command,
+                cwd=options.workdir,
+                env=env,
+                pass_fds=[theirs.fileno()],
+                stdin=None if options.debug else subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=self._said,
                 # A session of its own: Ctrl-C is the runner's to handle, who then ends its workers in order.
                 start_new_session=not options.debug,
             )
@@ -159,10 +165,8 @@ class Worker:
         if self._stopped:
             return
         self._stopped = True
-        try:
+        with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -291,7 +295,8 @@ class Pool:
             self._end(worker)
             raise
         with self._state:
-            new, _ = ready not in self._told, self._told.add(ready)
+            new = ready not in self._told
+            self._told.add(ready)
         if new:
             self._on_ready(ready)
         return worker
@@ -313,7 +318,16 @@ def with_refused(replayed: Tape, refused: list[dict[str, Any]]) -> Tape:
     if not refused or replayed.playback is None:
         return replayed
     known = {miss.reason for miss in replayed.playback.misses}
-    misses = [Miss("undeclared", call["event"], f"{call['event']}({call['what']}) by native code is not declared, and a replay touches nothing"
-                   f" outside its tape", advice="# declare the Python function that leads there as an input or an output")
-              for call in refused]
-    return replace(replayed, playback=replace(replayed.playback, misses=(*replayed.playback.misses, *(m for m in misses if m.reason not in known))))
+    misses = [
+        Miss(
+            "undeclared",
+            call["event"],
+            f"{call['event']}({call['what']}) by native code is not declared, and a replay touches nothing outside its tape",
+            advice="# declare the Python function that leads there as an input or an output",
+        )
+        for call in refused
+    ]
+    return replace(
+        replayed,
+        playback=replace(replayed.playback, misses=(*replayed.playback.misses, *(m for m in misses if m.reason not in known))),
+    )

@@ -35,7 +35,9 @@ def run(
             yield judged(played, settings, suite, settled())
 
 
-def judged(played: Played | Unreadable, settings: Settings, suite: Compare | None = None, settled: Collection[str] = ()) -> Result:
+def judged(
+    played: Played | Unreadable, settings: Settings, suite: Compare | None = None, settled: Collection[str] = ()
+) -> Result:
     """The verdict on one played tape."""
     if isinstance(played, Unreadable):
         return results.failure(played.summary.tape, played.summary.operation, played.error, recorded=played.summary)

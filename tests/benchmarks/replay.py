@@ -2,9 +2,9 @@
 
     python tests/benchmarks/replay.py [TAPES] [JOBS]
 
-Records the `api` workload (13 calls: ten reads of a record of 600 bytes, two outputs, a result), then replays every tape three ways:
-`runner` is what `autoplayback replay` does, judging included; `in process` plays tape after tape in this process, without isolation
-and without judging; `fork` is the bare cost of a fork and its end. Prints one JSON line; compare within a line, not between machines.
+Records the `api` workload (13 calls: ten reads of a record of 600 bytes, two outputs, a result), then replays every tape three
+ways: `runner` is what `autoplayback replay` does, judging included; `in process` plays tape after tape in this process, without
+isolation or judging; `fork` is the bare cost of a fork and its end. Prints one JSON line; compare within a line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SERVICE = '''
+SERVICE = """
 from records import RECORDS
 
 def load(key):
@@ -34,7 +34,7 @@ def api(number):
     store({"total": total})
     store({"number": "done"})
     return {"total": total}
-'''
+"""
 CONFIG = """
 service: bench
 operations: [{target: "api:api"}]
@@ -51,10 +51,18 @@ def records() -> list[dict[str, object]]:
         return "".join(rng.choices(string.ascii_lowercase, k=size))
 
     return [
-        {"id": i, "customer": word(8), "email": word(10) + "@example.com", "active": bool(i % 2), "score": rng.random(),
-         "tags": [word(5) for _ in range(6)], "address": {"street": word(14), "city": word(9), "zip": str(10000 + i)},
-         "created": "2026-01-%02dT10:00:00Z" % (i % 28 + 1), "note": word(120),
-         "history": [{"at": j, "amount": rng.randint(1, 999), "currency": "EUR"} for j in range(8)]}
+        {
+            "id": i,
+            "customer": word(8),
+            "email": word(10) + "@example.com",
+            "active": bool(i % 2),
+            "score": rng.random(),
+            "tags": [word(5) for _ in range(6)],
+            "address": {"street": word(14), "city": word(9), "zip": str(10000 + i)},
+            "created": f"2026-01-{i % 28 + 1:02}T10:00:00Z",
+            "note": word(120),
+            "history": [{"at": j, "amount": rng.randint(1, 999), "currency": "EUR"} for j in range(8)],
+        }
         for i in range(64)
     ]
 
@@ -91,8 +99,9 @@ def recorded(folder: Path, count: int) -> list[object]:
     (folder / "records.py").write_text(f"RECORDS = {records()!r}\n")
     (folder / "autoplayback.yaml").write_text(CONFIG)
     configuration = load(str(folder / "autoplayback.yaml"))
-    interception = Interception(bootstrap.declarations(configuration.settings, configuration.place),
-                                Recorder(Sink(), All(), Environment("bench", [])))
+    interception = Interception(
+        bootstrap.declarations(configuration.settings, configuration.place), Recorder(Sink(), All(), Environment("bench", []))
+    )
     interception.install()
     sys.path.insert(0, str(folder))
     import api
@@ -117,8 +126,11 @@ def main(count: int, jobs: int) -> None:
         tapes = recorded(folder, count)
         settings = load(str(folder / "autoplayback.yaml")).settings
         source = str(Path(__file__).resolve().parents[2])
-        lane = Lane(Options(str(folder / "autoplayback.yaml"), name, ""), sys.executable,
-                    {"PYTHONPATH": os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])})
+        lane = Lane(
+            Options(str(folder / "autoplayback.yaml"), name, ""),
+            sys.executable,
+            {"PYTHONPATH": os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])},
+        )
         started: list[float] = []
         equal = 0
         for result in runner.run(tapes, lane, settings, jobs=jobs, on_ready=lambda ready: started.append(time.perf_counter())):
@@ -147,10 +159,19 @@ def main(count: int, jobs: int) -> None:
                 os._exit(0)
             os.waitpid(child, 0)
         forks = time.perf_counter() - began
-    print(json.dumps({
-        "tapes": count, "jobs": jobs, "runner_tapes_per_second": round(count / with_isolation), "in_process_tapes_per_second": round(count / alone),
-        "forks_per_second": round(count / forks), "ratio_runner_to_in_process": round(alone / with_isolation, 2), "equal": equal,
-    }))
+    print(
+        json.dumps(
+            {
+                "tapes": count,
+                "jobs": jobs,
+                "runner_tapes_per_second": round(count / with_isolation),
+                "in_process_tapes_per_second": round(count / alone),
+                "forks_per_second": round(count / forks),
+                "ratio_runner_to_in_process": round(alone / with_isolation, 2),
+                "equal": equal,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -47,14 +47,27 @@ class Service:
         """A command in the service's folder."""
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTOPLAYBACK")}
-        return subprocess.run(command, cwd=self.folder, env={**kept, "PYTHONPATH": path, **(env or {})}, capture_output=True, text=True,
-                              timeout=120, **options)
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**kept, "PYTHONPATH": path, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            **options,
+        )
 
     def record(self, script: str, **env: str) -> list[Tape]:
         """Runs a script under AUTOPLAYBACK=record; the tapes, oldest first."""
         path = os.pathsep.join([str(ROOT / "autoplayback" / "hook"), str(ROOT)])
-        done = self.run(sys.executable, "-c", textwrap.dedent(script), env={"PYTHONPATH": path, "AUTOPLAYBACK": "record", "PYTHONHASHSEED": "0", **env})
-        assert done.returncode == 0 and not done.stderr, done.stderr
+        done = self.run(
+            sys.executable,
+            "-c",
+            textwrap.dedent(script),
+            env={"PYTHONPATH": path, "AUTOPLAYBACK": "record", "PYTHONHASHSEED": "0", **env},
+        )
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr
         return self.tapes()
 
     def tapes(self) -> list[Tape]:
@@ -83,5 +96,7 @@ class Service:
         """Replays and judges."""
         settings = load(str(self.folder / "autoplayback.yaml")).settings
         tapes = self.tapes() if tapes is None else tapes
-        results = {result.tape: result for result in runner.run(tapes, self.lane(**options), settings, on_ready=self.ready.append)}
+        results = {
+            result.tape: result for result in runner.run(tapes, self.lane(**options), settings, on_ready=self.ready.append)
+        }
         return [results[tape.id] for tape in tapes]

@@ -52,8 +52,15 @@ def service(folder: Path, whats: list[str], code: str = CODE) -> Service:
 @pytest.mark.parametrize("isolation", ["fork", "spawn"])
 def test_each_cause_is_told_and_hurts_no_other(tmp_path: Path, isolation: str) -> None:
     """Hung, crashed, exited and memory-eating tapes between good ones."""
-    causes = {"hang": "--timeout", "spin": "--timeout", "segfault": "SIGSEGV", "exit": "status 7", "abort": "SIGABRT", "kill": "SIGKILL",
-              "memory": "out of memory"}
+    causes = {
+        "hang": "--timeout",
+        "spin": "--timeout",
+        "segfault": "SIGSEGV",
+        "exit": "status 7",
+        "abort": "SIGABRT",
+        "kill": "SIGKILL",
+        "memory": "out of memory",
+    }
     whats = ["fine", *(what for cause in causes for what in (cause, "fine")), "noise", "thread", "fine"]
     made = service(tmp_path, whats)
     began = time.monotonic()
@@ -75,13 +82,15 @@ def test_tapes_share_no_state(tmp_path: Path) -> None:
     """Each tape sees the service as it was imported."""
     made = service(tmp_path, ["global", "global", "global"])
     values = [played.replay.outcome.value for played in made.play() if played.replay]
-    assert len(values) == 3 and len(set(values)) == 1
+    assert len(values) == 3
+    assert len(set(values)) == 1
 
 
 def test_sys_exit_is_the_operations_outcome(tmp_path: Path) -> None:
     """SystemExit is an exception like another: recorded returned, replay raised."""
     [result] = service(tmp_path, ["sys.exit"]).replay()
-    assert result.verdict is Verdict.FAILED and "SystemExit" in result.reason
+    assert result.verdict is Verdict.FAILED
+    assert "SystemExit" in result.reason
 
 
 def test_threads_at_import_ask_for_fresh_processes(tmp_path: Path) -> None:
@@ -90,7 +99,8 @@ def test_threads_at_import_ask_for_fresh_processes(tmp_path: Path) -> None:
     made = service(tmp_path, ["fine", "global", "global"], code)
     results = made.replay()
     assert [result.verdict for result in results] == [Verdict.EQUAL, Verdict.DIFFERENT, Verdict.DIFFERENT]
-    assert made.ready[0].isolation == "spawn" and "poller" in made.ready[0].reason
+    assert made.ready[0].isolation == "spawn"
+    assert "poller" in made.ready[0].reason
 
 
 def test_a_module_that_fails_to_import(tmp_path: Path) -> None:
@@ -99,7 +109,9 @@ def test_a_module_that_fails_to_import(tmp_path: Path) -> None:
     made.code(CODE + "\ndef setup():\n    raise RuntimeError('no settings')\nsetup()\n")
     [result] = made.replay()
     assert result.verdict is Verdict.ERROR
-    assert "no settings" in result.reason and "in setup" in result.reason and "autoplayback/player" not in result.reason
+    assert "no settings" in result.reason
+    assert "in setup" in result.reason
+    assert "autoplayback/player" not in result.reason
 
 
 def test_an_import_that_ends_the_interpreter(tmp_path: Path) -> None:
@@ -108,14 +120,18 @@ def test_an_import_that_ends_the_interpreter(tmp_path: Path) -> None:
     made.code(CODE + "\nprint('bye'); os._exit(5)\n")
     results = made.replay()
     assert [result.verdict for result in results] == [Verdict.ERROR] * 4
-    assert "status 5" in results[0].reason and "bye" in results[0].reason
+    assert "status 5" in results[0].reason
+    assert "bye" in results[0].reason
 
 
 def test_io_at_import_is_refused_and_told(tmp_path: Path) -> None:
     """A service that connects or writes while it is imported is told so; reading its settings is its own business."""
     made = service(tmp_path, ["fine"])
     (tmp_path.parent / "settings.ini").write_text("x")
-    made.code(CODE + "\nimport socket\nopen('../settings.ini').read()\ntry: socket.create_connection(('127.0.0.1', 9))\nexcept OSError: pass\n")
+    made.code(
+        CODE + "\nimport socket\nopen('../settings.ini').read()\n"
+        "try: socket.create_connection(('127.0.0.1', 9))\nexcept OSError: pass\n"
+    )
     [result] = made.replay()
     assert result.verdict is Verdict.EQUAL
     assert any("socket" in note for note in made.ready[0].notes)
@@ -123,19 +139,24 @@ def test_io_at_import_is_refused_and_told(tmp_path: Path) -> None:
 
 def test_a_declared_input_at_import_is_an_error(tmp_path: Path) -> None:
     """No tape answers what is asked before the operation; the error says what to do."""
-    made = Service(tmp_path, "import lib\ndef operation(): return lib.load(1)", CONFIG.replace("svc:load", "lib:load").replace("svc:send", "lib:send"))
+    made = Service(
+        tmp_path,
+        "import lib\ndef operation(): return lib.load(1)",
+        CONFIG.replace("svc:load", "lib:load").replace("svc:send", "lib:send"),
+    )
     made.code("def load(key): return key\ndef send(value): pass", "lib")
     made.record("import svc; svc.operation()")
     made.code("import lib\nlib.load('early')\ndef operation(): return lib.load(1)")
     [result] = made.replay()
-    assert result.verdict is Verdict.ERROR and "on_missing" in result.reason
+    assert result.verdict is Verdict.ERROR
+    assert "on_missing" in result.reason
 
 
 def test_a_declared_target_that_is_gone_is_told(tmp_path: Path) -> None:
     """What the config wants intercepted and the code no longer has is said once, with the nearest name."""
     made = service(tmp_path, ["fine"])
     made.code(CODE.replace("def load(", "def loaded(").replace("    load(what)", "    loaded(what)"))
-    [result] = made.replay()
+    [_result] = made.replay()
     assert any("svc:load" in note and "loaded" in note for note in made.ready[0].notes), made.ready
 
 
@@ -144,7 +165,15 @@ def test_an_interpreter_without_autoplayback(tmp_path: Path) -> None:
     made = service(tmp_path, ["fine"])
     bare = tmp_path / "bare"
     made.run(sys.executable, "-m", "venv", "--without-pip", str(bare))
-    done = made.run(sys.executable, "-m", "autoplayback.cli", "replay", "--python", str(bare / "bin" / "python"),
-                    env={"PYTHONPATH": ""} if not os.environ.get("PYTHONPATH") else None)
+    done = made.run(
+        sys.executable,
+        "-m",
+        "autoplayback.cli",
+        "replay",
+        "--python",
+        str(bare / "bin" / "python"),
+        env={"PYTHONPATH": ""} if not os.environ.get("PYTHONPATH") else None,
+    )
     if "not installed" in done.stderr:
-        assert done.returncode == 2 and "pip install autoplayback" in done.stderr
+        assert done.returncode == 2
+        assert "pip install autoplayback" in done.stderr

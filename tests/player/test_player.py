@@ -53,7 +53,8 @@ def operation(key):
     except Missing as error:
         found = error.args
     send(found)
-    return [found, list(rows(3)), random.random(), random.choice("abc"), uuid.uuid4(), load("same"), load("same"), load("x", limit=3)]
+    chosen = random.choice("abc")
+    return [found, list(rows(3)), random.random(), chosen, uuid.uuid4(), load("same"), load("same"), load("x", limit=3)]
 
 async def coroutine(key):
     both = await asyncio.gather(aload(key), aload("other"))
@@ -128,8 +129,13 @@ def test_unchanged_code_is_equal_whatever_its_shape(tmp_path: Path) -> None:
 
 def test_the_same_tape_replays_to_the_same_bytes(tmp_path: Path) -> None:
     """A tape played again and again makes the same tape but for measured times."""
-    service = Service(tmp_path, SHAPES.replace("uuid.uuid4()", "str(uuid.uuid4()) + secrets.token_hex() + repr({'a', 'b', 'c'})"
-                                               " + repr(random.Random().random())"), SHAPES_CONFIG)
+    service = Service(
+        tmp_path,
+        SHAPES.replace(
+            "uuid.uuid4()", "str(uuid.uuid4()) + secrets.token_hex() + repr({'a', 'b', 'c'}) + repr(random.Random().random())"
+        ),
+        SHAPES_CONFIG,
+    )
     [tape] = service.record("import svc; svc.operation('k')")
     made = set()
     for played in service.play([tape] * 20):
@@ -152,17 +158,20 @@ def service(tmp_path: Path) -> Service:
     return made
 
 
-@pytest.mark.parametrize(("old", "new", "verdict", "said"), [
-    ("send(found)\n", "send(found[:1])\n", Verdict.DIFFERENT, "outputs"),
-    ("random.random()", "random.gauss(0, 1)", Verdict.DIFFERENT, "result"),
-    ("found = load(key)\n", "found = load(key); raise ValueError\n", Verdict.FAILED, "ValueError"),
-    ("send(found)\n", "send(found); send(1)\n", Verdict.DIVERGED, "once more than recorded"),
-    ('load("x", limit=3)', 'load("x", limit=4)', Verdict.DIVERGED, "other arguments"),
-    ('load("x", limit=3)', 'load("x", 3)', Verdict.EQUAL, ""),
-    ('load("same"), load("same")', 'load("same", limit=10), load(key="same")', Verdict.EQUAL, ""),
-    ('load("same"), load("same")', 'load("same"), load("same"), load("same")', Verdict.DIVERGED, "all 2 of 2 calls"),
-    ("list(rows(3))", "[next(rows(3))]", Verdict.DIFFERENT, "result"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "verdict", "said"),
+    [
+        ("send(found)\n", "send(found[:1])\n", Verdict.DIFFERENT, "outputs"),
+        ("random.random()", "random.gauss(0, 1)", Verdict.DIFFERENT, "result"),
+        ("found = load(key)\n", "found = load(key); raise ValueError\n", Verdict.FAILED, "ValueError"),
+        ("send(found)\n", "send(found); send(1)\n", Verdict.DIVERGED, "once more than recorded"),
+        ('load("x", limit=3)', 'load("x", limit=4)', Verdict.DIVERGED, "other arguments"),
+        ('load("x", limit=3)', 'load("x", 3)', Verdict.EQUAL, ""),
+        ('load("same"), load("same")', 'load("same", limit=10), load(key="same")', Verdict.EQUAL, ""),
+        ('load("same"), load("same")', 'load("same"), load("same"), load("same")', Verdict.DIVERGED, "all 2 of 2 calls"),
+        ("list(rows(3))", "[next(rows(3))]", Verdict.DIFFERENT, "result"),
+    ],
+)
 def test_a_change_has_its_verdict(service: Service, old: str, new: str, verdict: Verdict, said: str) -> None:
     """What a change does to the operation is what the verdict says."""
     change(service, old, new)
@@ -177,8 +186,11 @@ def test_a_swallowed_miss_still_diverges(service: Service) -> None:
     [result] = service.replay()
     assert result.verdict is Verdict.DIVERGED
     [miss] = result.misses
-    assert miss.kind == "unanswered" and miss.target == "svc:load"
-    assert "key: recorded" in miss.nearest and "svc.py:" in miss.site and "in operation" in miss.site
+    assert miss.kind == "unanswered"
+    assert miss.target == "svc:load"
+    assert "key: recorded" in miss.nearest
+    assert "svc.py:" in miss.site
+    assert "in operation" in miss.site
     assert "inputs:\n  - target: svc:load" in miss.advice
     assert not result.differences
 
@@ -193,10 +205,16 @@ def test_reading_on_past_the_recorded_reader_diverges(tmp_path: Path) -> None:
     assert result.misses[0].kind == "overread"
 
 
-@pytest.mark.parametrize(("rule", "verdict"), [
-    ("ignore: [limit]", Verdict.EQUAL), ("key: [key]", Verdict.EQUAL), ("on_missing: {return: [x, 3, [a, 1]]}", Verdict.DIFFERENT),
-    ("on_missing: call", Verdict.DIFFERENT), ("alias: loaded", Verdict.DIVERGED),
-])
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        ("ignore: [limit]", Verdict.EQUAL),
+        ("key: [key]", Verdict.EQUAL),
+        ("on_missing: {return: [x, 3, [a, 1]]}", Verdict.DIFFERENT),
+        ("on_missing: call", Verdict.DIFFERENT),
+        ("alias: loaded", Verdict.DIVERGED),
+    ],
+)
 def test_rules_of_matching(service: Service, rule: str, verdict: Verdict) -> None:
     """What the config relaxes is answered; what it lets through runs; an alias given later finds the calls recorded before it."""
     change(service, 'load("x", limit=3)', 'load("x", limit=4)')
@@ -211,32 +229,40 @@ def test_renamed_targets_find_their_old_calls(service: Service) -> None:
     change(service, "load(", "fetch(")
     change(service, "afetch", "aload")
     change(service, "def operation", "async def placed")
-    service.config(SHAPES_CONFIG.replace('"svc:load"', '"svc:fetch"\n    was: ["svc:load"]')
-                   .replace('{target: "svc:operation", name: op}', '{target: "svc:placed", was: [op]}'))
+    service.config(
+        SHAPES_CONFIG.replace('"svc:load"', '"svc:fetch"\n    was: ["svc:load"]').replace(
+            '{target: "svc:operation", name: op}', '{target: "svc:placed", was: [op]}'
+        )
+    )
     [result] = service.replay()
     assert result.verdict is Verdict.EQUAL, result
 
 
-@pytest.mark.parametrize(("signature", "config", "said"), [
-    ("key, more=1", "", None),
-    ("name", "", None),
-    ("*, key", "", None),
-    ("more, key='k'", "", "now needs more"),
-    ("", "", "no longer has"),
-    ("", ", parameters: {key: null}", None),
-    ("x=1, y=2, *, k", ", parameters: {key: k}", None),
-])
+@pytest.mark.parametrize(
+    ("signature", "config", "said"),
+    [
+        ("key, more=1", "", None),
+        ("name", "", None),
+        ("*, key", "", None),
+        ("more, key='k'", "", "now needs more"),
+        ("", "", "no longer has"),
+        ("", ", parameters: {key: null}", None),
+        ("x=1, y=2, *, k", ", parameters: {key: k}", None),
+    ],
+)
 def test_changed_entry_points_play_or_say_what_to_write(service: Service, signature: str, config: str, said: str | None) -> None:
     """An old tape meets a new signature."""
-    first = signature.split(",")[0].strip(" *") if "k" not in signature.split() else "k"
-    body = "" if first == "key" or "key" in signature else f"    key = {first if first else repr('k')}\n"
+    first = signature.split(",", maxsplit=1)[0].strip(" *") if "k" not in signature.split() else "k"
+    body = "" if first == "key" or "key" in signature else f"    key = {first or repr('k')}\n"
     change(service, "def operation(key):\n", f"def operation({signature}):\n{body}")
     service.config(SHAPES_CONFIG.replace("name: op", f"name: op{config}"))
     [result] = service.replay()
     if said is None:
         assert result.verdict is Verdict.EQUAL, result
     else:
-        assert result.verdict is Verdict.ERROR and said in result.reason and "parameters:" in result.reason, result
+        assert result.verdict is Verdict.ERROR, result
+        assert said in result.reason
+        assert "parameters:" in result.reason
 
 
 def test_an_operation_that_is_gone(service: Service) -> None:
@@ -244,12 +270,15 @@ def test_an_operation_that_is_gone(service: Service) -> None:
     service.config(CONFIG.replace("svc:operation", "svc:partly"))
     [result] = service.replay()
     assert result.verdict is Verdict.ERROR
-    assert "svc:operation" in result.reason and "was: [op]" in result.reason
+    assert "svc:operation" in result.reason
+    assert "was: [op]" in result.reason
 
 
 def test_a_clock_that_follows_the_recording(tmp_path: Path) -> None:
     """Time is the recorded time, jumps to each call's recorded end, and never goes back."""
-    service = Service(tmp_path, """
+    service = Service(
+        tmp_path,
+        """
         import datetime, time
         def load(key): time.sleep(0.3); return key
         def send(value): pass
@@ -260,24 +289,35 @@ def test_a_clock_that_follows_the_recording(tmp_path: Path) -> None:
                 wall.append(time.time()); mono.append(time.monotonic()); perf.append(time.perf_counter())
             return {"now": datetime.datetime.now(datetime.timezone.utc), "local": datetime.datetime.now(), "wall": wall,
                     "steps": [[b - a for a, b in zip(c, c[1:])] for c in (wall, mono, perf)]}
-        """, CONFIG + "compare: {tolerance: {'**': {abs: 0.08, time: 0.08}}}\n")
+        """,
+        CONFIG + "compare: {tolerance: {'**': {abs: 0.08, time: 0.08}}}\n",
+    )
     service.record("import svc; svc.operation()", TZ="Asia/Tokyo")
     [result] = service.replay()
     assert result.verdict is Verdict.EQUAL, result
-    assert result.replayed_seconds is not None and result.replayed_seconds < 0.25
+    assert result.replayed_seconds is not None
+    assert result.replayed_seconds < 0.25
 
 
 def test_environment_variables_are_the_recorded_ones(tmp_path: Path) -> None:
     """Declared variables have their recorded values; each tape its own, however they follow on another."""
-    service = Service(tmp_path, "import os\ndef load(k): pass\ndef send(v): pass\ndef operation(): return os.environ.get('REGION')",
-                      CONFIG + "environment: [REGION]\n")
-    service.record("import os, svc\nfor r in ('eu', 'us'):\n os.environ['REGION'] = r; svc.operation()\ndel os.environ['REGION']; svc.operation()")
+    service = Service(
+        tmp_path,
+        "import os\ndef load(k): pass\ndef send(v): pass\ndef operation(): return os.environ.get('REGION')",
+        CONFIG + "environment: [REGION]\n",
+    )
+    service.record(
+        "import os, svc\nfor r in ('eu', 'us'):\n os.environ['REGION'] = r; svc.operation()\n"
+        "del os.environ['REGION']; svc.operation()"
+    )
     assert [result.verdict for result in service.replay()] == [Verdict.EQUAL] * 3
 
 
 def test_handles_answer_without_the_library(tmp_path: Path) -> None:
     """A connection made at import and one made in the operation are stand-ins: the database is gone and nobody minds."""
-    service = Service(tmp_path, """
+    service = Service(
+        tmp_path,
+        """
         import db
         shared = db.connect("main")
         def send(value): pass
@@ -287,12 +327,15 @@ def test_handles_answer_without_the_library(tmp_path: Path) -> None:
                 cursor.execute("select", n)
                 rows = list(cursor)
             return [rows, shared.cursor().execute("x", n).fetchone(), own.name]
-        """, """
+        """,
+        """
         service: svc
         operations: [{target: "svc:operation"}]
         inputs: [{target: "db:connect", returns: handle}]
-        """)
-    service.code("""
+        """,
+    )
+    service.code(
+        """
         class Cursor:
             def execute(self, sql, n): self.rows = [(sql, i) for i in range(n)]; return self
             def fetchone(self): return self.rows.pop(0)
@@ -303,24 +346,32 @@ def test_handles_answer_without_the_library(tmp_path: Path) -> None:
             def __exit__(self, *_): pass
             def cursor(self): return Cursor()
         def connect(name): return Connection(name)
-        """, "db")
+        """,
+        "db",
+    )
     service.record("import svc\nfor n in (1, 2): svc.operation(n)")
     text = (tmp_path / "db.py").read_text()
-    service.code(text.replace("return Connection(name)", "raise OSError('gone')").replace("self.rows = ", "raise OSError; self.rows = "), "db")
+    service.code(
+        text.replace("return Connection(name)", "raise OSError('gone')").replace("self.rows = ", "raise OSError; self.rows = "),
+        "db",
+    )
     for result in service.replay():
         assert result.verdict is Verdict.EQUAL, result
 
 
 def test_parallel_calls_are_told_apart(tmp_path: Path) -> None:
     """Threads that ask at once each get their own answer, in whatever order they come."""
-    service = Service(tmp_path, """
+    service = Service(
+        tmp_path,
+        """
         from concurrent.futures import ThreadPoolExecutor
         def load(key): return key * key
         def send(value): return value
         def operation(n):
             with ThreadPoolExecutor(8) as pool:
                 return list(pool.map(load, list(range(n)) * 3)), list(pool.map(send, range(n))) if n < 0 else None
-        """)
+        """,
+    )
     service.record("import svc; svc.operation(200)")
     for result in service.replay():
         assert result.verdict is Verdict.EQUAL, result
@@ -332,4 +383,5 @@ def test_a_replays_tape_is_a_tape(service: Service) -> None:
     [played] = service.play()
     assert played.replay is not None
     assert payload.load(payload.dump(played.replay)) == played.replay
-    assert played.replay.playback is not None and played.replay.playback.ran
+    assert played.replay.playback is not None
+    assert played.replay.playback.ran

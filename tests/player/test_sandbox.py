@@ -1,4 +1,4 @@
-"""A replay can't get out: thirty ways are tried, each is refused, told, and makes the tape `diverged`; what stays inside works."""
+"""A replay can't get out: forty ways are tried, each is refused and told: the tape is `diverged`. What stays inside works."""
 
 from __future__ import annotations
 
@@ -173,10 +173,13 @@ def operation(n):
     with multiprocessing.Lock():
         pass
     os.kill(os.getpid(), 0)
-    return [asyncio.run(_gather()), squares, text, data, str(zoneinfo.ZoneInfo("Europe/Berlin")), mimetypes.guess_type("x.json")[0]]
+    found = asyncio.run(_gather())
+    return [found, squares, text, data, str(zoneinfo.ZoneInfo("Europe/Berlin")), mimetypes.guess_type("x.json")[0]]
 """
 
-WAYS = [line.split('"')[1] for line in CODE.partition("WAYS = {")[2].partition("NATIVE")[0].splitlines() if line.startswith('    "')]
+WAYS = [
+    line.split('"')[1] for line in CODE.partition("WAYS = {")[2].partition("NATIVE")[0].splitlines() if line.startswith('    "')
+]
 NATIVE = [line.split('"')[1] for line in CODE.partition("NATIVE = {")[2].splitlines() if line.startswith('    "')]
 
 

@@ -24,7 +24,8 @@ DRIVE = """
 import svc, sys, io
 from wsgiref.util import setup_testing_defaults
 def get(path, query="", body=b"", **headers):
-    environ = {"PATH_INFO": path, "QUERY_STRING": query, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), **headers}
+    environ = {"PATH_INFO": path, "QUERY_STRING": query, "wsgi.input": io.BytesIO(body), **headers}
+    environ["CONTENT_LENGTH"] = str(len(body))
     setup_testing_defaults(environ)
     result = svc.app(environ, lambda *a: None)
     b"".join(result); getattr(result, "close", lambda: None)()
@@ -47,8 +48,10 @@ async def go():
     sent = []
     async def receive(): return {"type": "http.request", "body": b"hello", "more_body": False}
     async def send(message): sent.append(message)
-    await svc.app({"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": "/a", "raw_path": b"/a", "query_string": b"q=1",
-                   "headers": [(b"host", b"x")], "scheme": "http", "server": ("x", 80), "client": ("y", 1), "root_path": ""}, receive, send)
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": "/a", "raw_path": b"/a",
+             "query_string": b"q=1", "headers": [(b"host", b"x")], "scheme": "http", "server": ("x", 80), "client": ("y", 1),
+             "root_path": ""}
+    await svc.app(scope, receive, send)
 asyncio.run(go())
 """
 

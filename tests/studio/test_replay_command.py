@@ -64,7 +64,8 @@ def test_files_and_last_failed(service: Service) -> None:
     assert done.returncode == 1, done.stderr
     *lines, summary = [json.loads(line) for line in (service.folder / "r.jsonl").read_text().splitlines()]
     assert sorted(line["verdict"] for line in lines) == ["different", "equal", "equal"]
-    assert summary["exit"] == 1 and summary["summary"]["different"] == 1
+    assert summary["exit"] == 1
+    assert summary["summary"]["different"] == 1
     assert all((service.folder / name).stat().st_size for name in ("r.xml", "r.html", "r.md"))
     again = replay(service, "--last-failed", "--json", "-")
     assert len(again.stdout.splitlines()) == 2
@@ -88,16 +89,24 @@ def test_interrupted_runs_end_their_children_and_report(tmp_path: Path) -> None:
     service.record("import svc\nfor key in range(4): svc.operation(key, 1000)\nsvc.operation(1)")
     service.code(CODE.replace("SLOW = False", "SLOW = True"))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-m", "autoplayback.cli", "replay", "--json", "r.jsonl", "--jobs", "2"], cwd=tmp_path, env=env,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autoplayback.cli", "replay", "--json", "r.jsonl", "--jobs", "2"],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 30
     while not (tmp_path / "r.jsonl").exists() or not (tmp_path / "r.jsonl").read_text():
-        assert time.monotonic() < deadline and process.poll() is None
+        assert time.monotonic() < deadline
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, (out, err)
-    assert "1 of 5 tapes" in err and "Traceback" not in err
+    assert "1 of 5 tapes" in err
+    assert "Traceback" not in err
     left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True).stdout.split()
     assert not left
 
@@ -108,8 +117,15 @@ def test_debug_stops_at_breakpoints(service: Service) -> None:
     tape = service.tapes()[1].id
     parent, child = pty.openpty()
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
-    process = subprocess.Popen([sys.executable, "-m", "autoplayback.cli", "replay", tape, "--debug"], cwd=service.folder, env=env,
-                               stdin=child, stdout=child, stderr=child, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autoplayback.cli", "replay", tape, "--debug"],
+        cwd=service.folder,
+        env=env,
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        start_new_session=True,
+    )
     os.close(child)
     said = read_until(parent, b"(Pdb)")
     assert b"svc.py" in said
