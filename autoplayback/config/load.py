@@ -12,7 +12,8 @@ import msgspec
 from autoplayback.config.document import Document
 from autoplayback.config.notations import NotationError
 from autoplayback.config.settings import Settings
-from autoplayback.config.validation import Key, Validation, check_tapes
+from autoplayback.config.strings import check_tapes
+from autoplayback.config.validation import Key, Validation
 from autoplayback.errors import ConfigError, Place
 from autoplayback.originals import open
 
