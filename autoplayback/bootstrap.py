@@ -153,7 +153,7 @@ def entry_point(operation: OperationSettings) -> tuple[str, Shape | None]:
 
 def _is_the_tool(command: list[str]) -> bool:
     """Whether this process is `autoplayback` itself, run in a shell that exports AUTOPLAYBACK=record."""
-    return any(os.path.basename(word) == "autoplayback" for word in command[1:3])
+    return any(os.path.basename(word) in ("autoplayback", "autoplayback.cli") for word in command[1:3])
 
 
 def _complain(text: str) -> None:
