@@ -27,6 +27,8 @@ COMMANDS = {
     "show": "tapes",
     "replay": "replay",
     "report": "report",
+    "accept": "curate",
+    "pin": "curate",
     "export": "store",
     "delete": "store",
     "prune": "store",

@@ -33,6 +33,10 @@ def report(
 ) -> None:
     """Make reports from the results of a replay; without a flag, print them.
 
+    \b
+    autoplayback report results.jsonl
+    autoplayback report shard-*.jsonl --html report.html --markdown "$GITHUB_STEP_SUMMARY"
+
     Exits as the replay did: 0 all pass, 1 a regression, 3 only errors, 5 no results.
     """
     from rich.console import Console

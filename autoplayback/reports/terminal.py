@@ -55,6 +55,11 @@ def print_run(results: Iterable[Result], console: Console, tally: Tally, *, tota
     return summary
 
 
+def described(result: Result) -> str:
+    """One result as text: what a failing test shows."""
+    return "\n".join(line.plain for line in _block(Group(result, [result.tape])))
+
+
 def print_groups(groups: Groups, console: Console) -> None:
     """What isn't equal, a block a cause; what passes (fixed, improved) last."""
     listed = groups.listed()

@@ -38,8 +38,8 @@ def test_few_tapes_are_reported_but_not_judged() -> None:
 
 def test_higher_may_be_better() -> None:
     """Then a fall degrades and a rise improves."""
-    falls = [("plan", {}, reading(100, 99, "higher"))] * 10
-    rises = [("plan", {}, reading(100, 101, "higher"))] * 10
+    falls: list[tuple[str, dict[str, str], Reading]] = [("plan", {}, reading(100, 99, "higher"))] * 10
+    rises: list[tuple[str, dict[str, str], Reading]] = [("plan", {}, reading(100, 101, "higher"))] * 10
     assert [drifts(found)[0].verdict for found in (falls, rises)] == ["degraded", "improved"]
 
 
