@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +50,8 @@ def accept(
 
     if not reason.strip():
         raise ConfigError((None, "say with --reason why the difference is intended"))
-    folder = options.configuration(config, None, required=False).file.resolve().parent
+    file = options.configuration(config, None, required=False).file
+    folder = file.resolve().parent if file is not None else Path.cwd()
     kept = acceptances.Acceptances.load(folder)
     today, author = datetime.now(UTC).strftime("%Y-%m-%d"), _author(str(folder))
     entries = [entry for path in results for entry in read_lines(path) if isinstance(entry, Result)]

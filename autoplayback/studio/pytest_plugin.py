@@ -1,6 +1,6 @@
 """`pytest --autoplayback`: every pinned tape is a test, replayed on the code as it is.
 
-Loaded by pytest at each start wherever autoplayback is installed, so nothing of ours is imported before `--autoplayback` is given.
+Loaded by pytest at each start wherever autoplayback is installed: nothing of ours is imported before `--autoplayback` is given.
 The tapes are those that `autoplayback pin` copied into a folder below the tests: `-k`, `-x`, `--lf` and xdist work as ever.
 """
 
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A file of tapes, where they are asked for."""
     if file_path.suffix == _SUFFIX and parent.config.getoption("autoplayback"):
-        return TapesFile.from_parent(parent, path=file_path)  # type: ignore[no-any-return]
+        return TapesFile.from_parent(parent, path=file_path)
     return None
 
 
@@ -59,7 +59,8 @@ class TapesFile(pytest.File):
         except AutoplaybackError as error:
             raise self.CollectError(str(error)) from None
         for row in sorted(rows, key=lambda row: row.summary.tape):
-            name = f"{row.summary.operation}[{row.summary.tape}]"
+            operation = row.summary.operation.replace("::", ":").replace("[", "(").replace("]", ")")
+            name = f"{operation}-{row.summary.tape}"  # brackets would read as parameters when `--lf` parses the id again
             yield TapeItem.from_parent(self, name=name, tape=row.summary.tape, metadata=row.summary.metadata)
 
 
@@ -121,6 +122,8 @@ class Player:
         from autoplayback.studio.executors import Lane
 
         found = load(config.getoption("autoplayback_config"), presets=presets.names())
+        if found.file is None:
+            raise pytest.UsageError("--autoplayback: there is no autoplayback.yaml here; name one with --autoplayback-config")
         folder = str(found.file.resolve().parent)
         if folder not in sys.path:
             sys.path.insert(0, folder)  # comparators of the config are the service's own code
