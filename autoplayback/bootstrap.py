@@ -78,8 +78,9 @@ def declarations(settings: Settings, place: Places | None = None) -> list[Declar
     for index, operation in enumerate(settings.operations):
         text, shape = entry_point(operation)
         found.append(
-            Declaration(Role.OPERATION, text, operation.name, shape, operation.wrap, settings=operation,
-                        place=where("operations", index))
+            Declaration(
+                Role.OPERATION, text, operation.name, shape, operation.wrap, settings=operation, place=where("operations", index)
+            )
         )
     groups: list[tuple[str, Role, list[CallSettings]]] = [
         ("inputs", Role.INPUT, list(settings.inputs)),
@@ -125,9 +126,13 @@ def _replay(options: Options) -> Composition:
     set_mode("replay")
 
     def absent() -> list[str]:
-        return [f"{finding.declaration.target} is not intercepted: {finding.error}" for finding in interception.findings() if finding.error and not finding.declaration.optional]
+        return [
+            f"{finding.declaration.target} is not intercepted: {finding.error}"
+            for finding in interception.findings()
+            if finding.error and not finding.declaration.optional
+        ]
 
-    return Composition(player, declared, absent)
+    return Composition(player, declared, lambda: interception.targets, absent)
 
 
 def check(fd: int) -> None:

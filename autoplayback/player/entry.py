@@ -11,6 +11,7 @@ from typing import Any
 
 from autoplayback.config.nearest import suggestion
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
+from autoplayback.interception.resolve import signature_of
 from autoplayback.interception.target import Declaration, Shape
 from autoplayback.tape.model import End, Tape, TargetNote
 from autoplayback.tape.values import Trust, rebuild
@@ -27,6 +28,9 @@ class Entry:
     value: Any
     """The function as a caller would look it up, or the web application."""
 
+    parameters: tuple[tuple[str, int], ...] = ()
+    """Of its signature now, without self."""
+
     @property
     def instance(self) -> str:
         """How `self` comes about: `new`, `recorded`, or the `module:qualname` of a factory."""
@@ -42,7 +46,9 @@ def locate(declaration: Declaration) -> Entry:
         return Entry(declaration, None, name, value() if called else value)
     static = inspect.getattr_static(owner, name) if isinstance(owner, type) else None
     method = isinstance(owner, type) and not isinstance(static, (staticmethod, classmethod))
-    return Entry(declaration, owner if method else None, name, value)
+    return Entry(
+        declaration, owner if method else None, name, value, signature_of(static if method else value, receives=method)[0]
+    )
 
 
 def find(target: str) -> tuple[Any, str, Any]:
@@ -88,6 +94,8 @@ def prepared(entry: Entry, tape: Tape, trust: Trust) -> tuple[Any, tuple[Any, ..
     """The callable, bound to its instance where it has one, and its arguments."""
     function = entry.value if entry.owner is None else getattr(_instance(entry, tape, trust), entry.name)
     args, kwargs = rebuild(tape.arguments, trust)
+    if entry.parameters and entry.parameters == tape.target.parameters:
+        return function, args, kwargs
     renamed = getattr(entry.declaration.settings, "parameters", {})
     args, kwargs = adapted(function, tuple(args), dict(kwargs), tape.target, renamed, tape.operation)
     return function, args, kwargs
@@ -103,7 +111,7 @@ def adapted(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The recorded arguments as the current signature takes them.
 
-    An unchanged signature gets them exactly as the caller passed them. After a change they go by name: a parameter at the same
+    After a change they go by name: a parameter at the same
     place under a new name is the old one renamed (the recorded caller passed it by place), a new one takes its default, and
     what no longer has a place must be named in the config's `parameters:`, since dropping it silently would prove nothing.
     """

@@ -12,11 +12,11 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
-from autoplayback.interception.target import Declaration, Role
+from autoplayback.interception.target import Declaration, Role, Target
 from autoplayback.player import clock, entry, framing, kernel, randomness
 from autoplayback.player.clock import Clock
 from autoplayback.player.options import Options
@@ -35,6 +35,8 @@ class Composition:
 
     player: Player
     declarations: Sequence[Declaration]
+    targets: Callable[[], Iterable[Target]] = tuple
+    """What is intercepted by now."""
     absent: Callable[[], list[str]] = list
     """Asked once the service is imported: declared targets which aren't there, a sentence each."""
 
@@ -154,6 +156,7 @@ class Host:
         tape = payload.load(data)
         self._surround(tape, number)
         session = self._player.arm(tape, Clock(tape.started, tape.environment))
+        session.prepare(self._composition.targets())
         self._flush()
         session.clock.start()
         return session
@@ -211,7 +214,6 @@ class Host:
             pass  # latched
         finally:
             self._sandbox.off()
-            session.clock.stop()
         if session.fault is not None:
             raise ReplayError(session.fault)
         replay = session.finished(self._sandbox.boundary)

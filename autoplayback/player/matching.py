@@ -11,7 +11,7 @@ A matcher isn't locked: whoever asks from several threads holds a lock over `tak
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,12 @@ class Matcher:
                 key = (note.name, freeze_arguments(note.arguments, ()))
                 self._external[note.id] = representative.setdefault(key, note.id)
         self._representative = representative
+
+    def prepare(self, targets: Iterable[Target]) -> None:
+        """Groups the calls of these targets now, as far as any were recorded."""
+        for target in targets:
+            if target.role is not Role.OPERATION and not self._by_name.keys().isdisjoint(former_names(target)):
+                self.group(target)
 
     def group(self, target: Target) -> Group:
         """The recorded calls which a target answers for, under its name and those it had before."""

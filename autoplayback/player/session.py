@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, NoReturn
 
 from autoplayback.errors import AutoplaybackError, Diverged
@@ -78,6 +78,10 @@ class Session:
         self._handles: dict[int, Handle] = {}
         self._lock = threading.Lock()
 
+    def prepare(self, targets: Iterable[Target]) -> None:
+        """Sorts the recorded calls by the targets that will ask for them: before the fork, it costs no tape's process."""
+        self._matcher.prepare(targets)
+
     def begin(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OperationPassage:
         """The operation's own code is about to be entered."""
         self.draft = Draft(self.tape.id, target, self.tape.seed, self.tape.environment, Encoder(self._number))
@@ -110,6 +114,8 @@ class Session:
                 hidden = self._disguise(arguments, (), target.parameters)
                 found = self._matcher.take(target, number, hidden) if hidden != arguments else None
             if found is None:
+                if target.handle and (brought := self._matcher.external(target.name, arguments)) is not None:
+                    return self._brought(target, brought, note)
                 return self._missing(target, number, arguments, note)
             call = found.call
             self._matched.append((note.seq, call.seq, found.tier))
@@ -151,6 +157,13 @@ class Session:
         )
         self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
         return self.draft
+
+    def _brought(self, target: Target, number: int, note: CallDraft) -> AnsweredPassage:
+        """A handle that the recorded operation found made (a pool's connection, made in an earlier request) and this one makes."""
+        handle = self._handle(number, target)
+        note.end, note.value = End.RETURNED, self.draft.encoder.encode(handle)
+        self._matched.append((note.seq, -1, "external"))
+        return AnsweredPassage(self.scope.muted, Answer(value=handle))
 
     def _missing(self, target: Target, number: int | None, arguments: bytes, note: CallDraft) -> AnsweredPassage | MissingPassage:
         wanted: Any = getattr(target.settings, "on_missing", "fail")
