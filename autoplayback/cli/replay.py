@@ -89,6 +89,7 @@ def replay(
     """See HELP."""
     from autoplayback.errors import ConfigError
     from autoplayback.studio import runner
+    from autoplayback.studio.acceptances import Acceptances
     from autoplayback.studio.tally import Tally
 
     if isolation not in ("fork", "spawn", "auto"):
@@ -126,14 +127,17 @@ def replay(
         count = 1 if debug else min(jobs or len(os.sched_getaffinity(0)), len(chosen))
         over = {str(verdict): most for verdict, most in chosen_suite.fail_over.items()} if chosen_suite else None
         tally = Tally(strict=strict, fail_over=over, by=by or (chosen_suite.by if chosen_suite else None))
-        results = runner.run(
-            _loaded(cassette, chosen),
-            lane,
-            found.settings,
-            jobs=count,
-            suite=chosen_suite.compare if chosen_suite else None,
-            on_ready=_tell,
-            settled=lambda: tally.settled,
+        acceptances = Acceptances.load(found.file.parent if found.file else folder)
+        results = acceptances.over(
+            runner.run(
+                _loaded(cassette, chosen),
+                lane,
+                found.settings,
+                jobs=count,
+                suite=chosen_suite.compare if chosen_suite else None,
+                on_ready=_tell,
+                settled=lambda: tally.settled,
+            )
         )
         status = _report(
             results,
