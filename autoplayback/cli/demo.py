@@ -62,7 +62,8 @@ def _explain(results: list[dict[str, Any]]) -> None:
     """One tape of each verdict, what it means, and how to look closer."""
     typer.echo("\nOne of each:")
     for verdict, meaning in _MEANINGS.items():
-        result = next((result for result in results if result["verdict"] == verdict), None)
+        of_it = [result for result in results if result["verdict"] == verdict]
+        result = max(of_it, key=lambda result: result["calls"]["answered"], default=None)  # the one with most to look at
         if result is None:
             continue
         metadata, tape = result["metadata"], result["tape"]
