@@ -37,28 +37,78 @@ class Library:
 
 LIBRARIES = (
     Library(
-        "flask", "3.1.3", ("pytest<9", "asgiref", "python-dotenv"),
-        ("flask.app:Flask.*", "flask.sansio.app:App.*", "flask.sansio.scaffold:Scaffold.*", "flask.blueprints:Blueprint.*",
-         "flask.sansio.blueprints:Blueprint.*", "flask.helpers:*", "flask.json:*", "flask.templating:*", "flask.config:Config.*",
-         "flask.testing:FlaskClient.*", "flask.sessions:SecureCookieSessionInterface.*", "flask.views:View.*", "flask.cli:*",
-         "flask.ctx:AppContext.*", "flask.ctx:RequestContext.*", "flask.json.tag:TaggedJSONSerializer.*"),
+        "flask",
+        "3.1.3",
+        ("pytest<9", "asgiref", "python-dotenv"),
+        (
+            "flask.app:Flask.*",
+            "flask.sansio.app:App.*",
+            "flask.sansio.scaffold:Scaffold.*",
+            "flask.blueprints:Blueprint.*",
+            "flask.sansio.blueprints:Blueprint.*",
+            "flask.helpers:*",
+            "flask.json:*",
+            "flask.templating:*",
+            "flask.config:Config.*",
+            "flask.testing:FlaskClient.*",
+            "flask.sessions:SecureCookieSessionInterface.*",
+            "flask.views:View.*",
+            "flask.cli:*",
+            "flask.ctx:AppContext.*",
+            "flask.ctx:RequestContext.*",
+            "flask.json.tag:TaggedJSONSerializer.*",
+        ),
     ),
     Library(
-        "httpx", "0.28.1",
+        "httpx",
+        "0.28.1",
         ("pytest<9", "httpx[brotli,cli,http2,socks,zstd]==0.28.1", "anyio", "chardet", "trio", "trustme", "uvicorn"),
-        ("httpx:*", "httpx._client:Client.*", "httpx._client:AsyncClient.*", "httpx._client:BaseClient.*", "httpx._models:Request.*",
-         "httpx._models:Response.*", "httpx._models:Headers.*", "httpx._models:Cookies.*", "httpx._urls:URL.*", "httpx._urls:QueryParams.*",
-         "httpx._urlparse:*", "httpx._utils:*", "httpx._content:*", "httpx._multipart:MultipartStream.*", "httpx._auth:DigestAuth.*",
-         "httpx._decoders:*", "httpx._transports.mock:MockTransport.*", "httpx._transports.default:HTTPTransport.*",
-         "httpx._transports.asgi:ASGITransport.*", "httpx._transports.wsgi:WSGITransport.*"),
+        (
+            "httpx:*",
+            "httpx._client:Client.*",
+            "httpx._client:AsyncClient.*",
+            "httpx._client:BaseClient.*",
+            "httpx._models:Request.*",
+            "httpx._models:Response.*",
+            "httpx._models:Headers.*",
+            "httpx._models:Cookies.*",
+            "httpx._urls:URL.*",
+            "httpx._urls:QueryParams.*",
+            "httpx._urlparse:*",
+            "httpx._utils:*",
+            "httpx._content:*",
+            "httpx._multipart:MultipartStream.*",
+            "httpx._auth:DigestAuth.*",
+            "httpx._decoders:*",
+            "httpx._transports.mock:MockTransport.*",
+            "httpx._transports.default:HTTPTransport.*",
+            "httpx._transports.asgi:ASGITransport.*",
+            "httpx._transports.wsgi:WSGITransport.*",
+        ),
     ),
     Library(
-        "anyio", "4.16.0", ("pytest<9", "trio", "blockbuster", "exceptiongroup", "hypothesis", "psutil", "pytest-mock", "trustme", "truststore"),
-        ("anyio._core._sockets:*", "anyio._core._eventloop:*", "anyio._core._tasks:*", "anyio._core._fileio:Path.*",
-         "anyio._core._fileio:AsyncFile.*", "anyio._core._streams:*", "anyio._core._subprocesses:*", "anyio._core._synchronization:Event.*",
-         "anyio._core._synchronization:Lock.*", "anyio._core._synchronization:Semaphore.*", "anyio.to_thread:*", "anyio.from_thread:*",
-         "anyio.streams.memory:MemoryObjectSendStream.*", "anyio.streams.memory:MemoryObjectReceiveStream.*",
-         "anyio.streams.buffered:BufferedByteReceiveStream.*", "anyio.streams.text:TextReceiveStream.*", "anyio.streams.tls:TLSStream.*"),
+        "anyio",
+        "4.16.0",
+        ("pytest>=9", "trio", "blockbuster", "exceptiongroup", "hypothesis", "psutil", "pytest-mock", "trustme", "truststore"),
+        (
+            "anyio._core._sockets:*",
+            "anyio._core._eventloop:*",
+            "anyio._core._tasks:*",
+            "anyio._core._fileio:Path.*",
+            "anyio._core._fileio:AsyncFile.*",
+            "anyio._core._streams:*",
+            "anyio._core._subprocesses:*",
+            "anyio._core._synchronization:Event.*",
+            "anyio._core._synchronization:Lock.*",
+            "anyio._core._synchronization:Semaphore.*",
+            "anyio.to_thread:*",
+            "anyio.from_thread:*",
+            "anyio.streams.memory:MemoryObjectSendStream.*",
+            "anyio.streams.memory:MemoryObjectReceiveStream.*",
+            "anyio.streams.buffered:BufferedByteReceiveStream.*",
+            "anyio.streams.text:TextReceiveStream.*",
+            "anyio.streams.tls:TLSStream.*",
+        ),
         ("-k", "asyncio and not uvloop or not (asyncio or trio)"),
     ),
 )
@@ -86,9 +136,12 @@ def compared(library: Library, folder: Path) -> bool:
     if broken:
         steady = run(library, python, source, folder, None) & plain
         broken = sorted((steady - recorded) - run(library, python, source, folder, config))
-    listed = subprocess.run([f"{Path(python).parent}/autoplayback", "list", "--json", "--config", config], capture_output=True, text=True)
+    listed = subprocess.run(
+        [f"{Path(python).parent}/autoplayback", "list", "--json", "--config", config], capture_output=True, text=True
+    )
     tapes = listed.stdout.count('"tape"')
-    print(f"{library.name} {library.version}: {len(plain)} pass without, {len(recorded)} with recording; {tapes} tapes; {len(broken)} broken")
+    counts = f"{len(plain)} pass without, {len(recorded)} with recording; {tapes} tapes; {len(broken)} broken"
+    print(f"{library.name} {library.version}: {counts}", flush=True)
     for case in broken:
         print("   broken:", "::".join(case))
     return not broken and bool(plain) and tapes > 0
@@ -132,8 +185,11 @@ def tests_of(source: Path) -> list[str]:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test"):
                 found.append(f"{module}:{node.name}")
             elif isinstance(node, ast.ClassDef):
-                found += [f"{module}:{node.name}.{inner.name}" for inner in node.body
-                          if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and inner.name.startswith("test")]
+                found += [
+                    f"{module}:{node.name}.{inner.name}"
+                    for inner in node.body
+                    if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and inner.name.startswith("test")
+                ]
     return list(dict.fromkeys(found))
 
 
@@ -147,8 +203,25 @@ def run(library: Library, python: str, source: Path, folder: Path, config: str |
     log = folder / ("recorded.log" if config else "plain.log")
     with log.open("w") as output:
         # Without its assertion rewriting pytest imports test modules the ordinary way: its own finder stands before all others.
-        subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--assert=plain", f"--junitxml={report}", "tests", *library.arguments],
-                       cwd=source, env=env, stdout=output, stderr=subprocess.STDOUT, timeout=900)
+        subprocess.run(
+            [
+                python,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "--assert=plain",
+                f"--junitxml={report}",
+                "tests",
+                *library.arguments,
+            ],
+            cwd=source,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=900,
+        )
     if not report.exists():
         sys.exit(f"{library.name}: the suite didn't run; see {log}\n{log.read_text()[-2000:]}")
     return {

@@ -16,7 +16,7 @@ from autoplayback.interception.context import current
 from autoplayback.interception.faults import report
 from autoplayback.interception.protocol import Passage
 from autoplayback.interception.wrappers import Site, leave
-from autoplayback.interception.wsgi import Body, _Nowhere, grouped
+from autoplayback.interception.wsgi import Body, grouped
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -160,8 +160,8 @@ def scope_of(request: dict[str, Any], state: dict[str, Any] | None = None) -> di
     """The connection scope of a recorded request."""
     headers = []
     for name, value in request["headers"].items():
-        for one in [value] if isinstance(value, str) else value:
-            headers.append((name.encode("latin-1"), one.encode("latin-1")))
+        values = [value] if isinstance(value, str) else value
+        headers += [(name.encode("latin-1"), one.encode("latin-1")) for one in values]
     query = request["query"]
     scope: dict[str, Any] = {
         "type": "http",
@@ -193,7 +193,7 @@ async def drive(app: Callable[..., Awaitable[Any]], request: dict[str, Any]) -> 
 
 
 async def _exchange(app: Callable[..., Awaitable[Any]], request: dict[str, Any], state: dict[str, Any] | None) -> dict[str, Any]:
-    body = Body(_Nowhere())
+    body = Body()
     start: Message = {}
     trailers: list[Any] = []
     left = request.get("left")

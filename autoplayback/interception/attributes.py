@@ -25,8 +25,11 @@ def _named(module: str, qualname: str) -> Any:
     return value
 
 
-class Wrapped(wrapt.FunctionWrapper):  # type: ignore[misc]  # wrapt is not typed
+class Wrapped(wrapt.FunctionWrapper[..., Any]):
     """wrapt's wrapper, which pickles by name and copies as functions do: wrapt's own refuses both."""
+
+    _self_place: tuple[str, str]
+    """Module and qualified name; wrapt keeps names that begin so on the wrapper."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         module, qualname = self._self_place
@@ -58,7 +61,8 @@ def wrapper(value: Any, module: str, qualname: str, site: Site, always: bool) ->
     def relayed(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return run(wrapped, instance, *args, **kwargs)
 
-    made = Wrapped(value, relayed) if always else Wrapped(value, relayed, current.get)
+    enabled: Any = current.get  # wrapt takes any callable, and looks at the truth of what it says
+    made = Wrapped(value, relayed) if always else Wrapped(value, relayed, enabled)
     made._self_place = (module, qualname)
     return made
 
@@ -73,9 +77,8 @@ def rebind(original: Any, replacement: Any, but: Any) -> Callable[[], None]:
         if not isinstance(module, ModuleType) or module is but:
             continue
         top = module.__name__.partition(".")[0]
-        if top in sys.stdlib_module_names or top == "autoplayback":
-            if top != "__main__":
-                continue
+        if top != "__main__" and (top in sys.stdlib_module_names or top == "autoplayback"):
+            continue
         for name, value in list(vars(module).items()):
             if value is original:
                 setattr(module, name, replacement)

@@ -28,8 +28,10 @@ The recorder numbers handles per tape in the order it meets them. The player ans
 
 from __future__ import annotations
 
+import builtins
 import enum
 import functools
+import itertools
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import (
@@ -120,13 +122,17 @@ _DATA = (type, enum.Enum, BaseException, tuple, list, dict, set, frozenset, str,
 _known: WeakValueDictionary[int, Handle] = WeakValueDictionary()
 """Handles by the id of their real objects, which live as long as they do."""
 
+_makers: dict[str, Target] = {}
+"""The targets that return handles, by name: a handle may come out of a call of another family (a pool's checkout)."""
+
+_serials = itertools.count().__next__
 _ABSENT: Any = object()
 
 
 class State:
     """The facts of one handle."""
 
-    __slots__ = ("arguments", "id", "interceptor", "kind", "maker", "real", "type")
+    __slots__ = ("arguments", "id", "interceptor", "kind", "maker", "real", "serial", "type")
 
     def __init__(
         self, maker: Target, interceptor: Interceptor, real: Any, kind: type | None, type_ref: str, arguments: bytes
@@ -138,6 +144,8 @@ class State:
         self.type = type_ref
         self.arguments = arguments
         self.id: int | None = None
+        self.serial = _serials()
+        """Never used again in this process, unlike an `id()`: to know a handle by without keeping it alive."""
 
 
 class Handle:
@@ -235,7 +243,6 @@ def unwrapped(value: Any) -> Any:
     return value if real is _ABSENT else real
 
 
-@functools.lru_cache(maxsize=4096)
 def live(kind: type) -> bool:
     """Whether objects of a type are used rather than read: their state alone, put on a tape, would not make them again.
 
@@ -254,6 +261,9 @@ def live(kind: type) -> bool:
     return not issubclass(kind, _DATA) and registry.find(kind) is None
 
 
+_live: Any = functools.lru_cache(maxsize=4096)(live)
+
+
 def recorded(
     value: Any, target: Target, interceptor: Interceptor, args: tuple[Any, ...], kwargs: dict[str, Any], receiver: Any = None
 ) -> Any:
@@ -264,7 +274,7 @@ def recorded(
         if value is None or is_handle(value):
             return value
         kind = type(value)
-        if not live(kind) and ("root" in target.extra or kind.__module__ == "builtins"):
+        if not _live(kind) and ("root" in target.extra or kind.__module__ == "builtins"):
             return value
         maker = target
         if receiver is not None and is_handle(receiver):
@@ -336,6 +346,8 @@ def derived(
 
 def making(target: Target, interceptor: Interceptor, original: Callable[..., Any], skip: int) -> Callable[..., Any]:
     """The original of a target that returns handles: gives the library real objects, and its caller handles."""
+    if "root" not in target.extra:
+        _makers[target.name] = target
     own = 0 if skip < 2 else 2  # behind wrapt, the bound function and its instance come first and are ours
 
     def real(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -362,6 +374,8 @@ def making(target: Target, interceptor: Interceptor, original: Callable[..., Any
                 item = step(argument)
             except StopIteration as stop:
                 return stop.value
+            finally:
+                argument = None  # a thrown exception's traceback holds this frame: a cycle would keep the cursor, and its locks
             try:
                 argument = yield recorded(item, target, interceptor, args[skip:], kwargs)
                 step = stream.send
@@ -377,6 +391,8 @@ def making(target: Target, interceptor: Interceptor, original: Callable[..., Any
                 item = await step(argument)
             except StopAsyncIteration:
                 return
+            finally:
+                argument = None
             try:
                 argument = yield recorded(item, target, interceptor, args[skip:], kwargs)
                 step = stream.asend
@@ -407,12 +423,23 @@ def _named(target: Target, name: str) -> Target:
     while not (name == target.name or name.startswith(f"{target.name}.")):
         root = target.extra.get("root")
         if root is None or root is target:
-            return derived(target, name)
+            target = _maker(name)
+            break
         target = root
     if name != target.name:
         for part in name[len(target.name) + 1 :].split("."):
             target = derived(target, part)
     return target
+
+
+def _maker(name: str) -> Target:
+    """The declared target, of whatever family, that made handles of this name."""
+    start = name
+    while start:
+        if start in _makers:
+            return _makers[start]
+        start = start.rpartition(".")[0]
+    return _makers.setdefault(name, Target(Role.INPUT, name, "", name, handle=True))
 
 
 def _class(maker: Target, interceptor: Interceptor, kind: type | None) -> type[Handle]:
@@ -455,7 +482,7 @@ def _callable(target: Target, interceptor: Interceptor, original: Callable[..., 
     """A function, for a proxy class, which calls through to the real object under `target`."""
     site = Site(target, making(target, interceptor, original, 1), interceptor, skip=1)
     template = TEMPLATES[target.shape]
-    function = FunctionType(fill(template, site), {"__builtins__": __builtins__}, target.qualname.rpartition(".")[2])
+    function = FunctionType(fill(template, site), {"__builtins__": builtins}, target.qualname.rpartition(".")[2])
     function.__qualname__ = target.qualname
     return function
 

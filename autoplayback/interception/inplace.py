@@ -14,7 +14,6 @@ from weakref import WeakSet
 
 from autoplayback.interception.wrappers import Site, fill
 
-
 originals: WeakSet[FunctionType] = WeakSet()
 """The copies that hold swapped functions' code: where a chain of `__wrapped__` leads to one, it has left the service's code."""
 
@@ -28,7 +27,7 @@ def copied(function: FunctionType, code: CodeType) -> FunctionType:
     copy.__doc__ = function.__doc__
     copy.__annotations__ = function.__annotations__
     if hasattr(function, "__type_params__"):  # 3.12
-        copy.__type_params__ = function.__type_params__
+        copy.__type_params__ = function.__type_params__  # type: ignore[attr-defined]
     copy.__dict__.update(function.__dict__)
     return copy
 

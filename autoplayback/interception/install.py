@@ -6,7 +6,7 @@ import fnmatch
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 from autoplayback.errors import TargetError
@@ -38,6 +38,7 @@ class Interception:
         self.interceptor = interceptor
         self.targets: list[Target] = []
         self._findings = {id(declaration): Finding(declaration) for declaration in self.declarations}
+        self._originals: dict[int, list[object]] = {}
         self._finder = Finder()
         self._undo: list[Callable[[], None]] = []
 
@@ -88,7 +89,15 @@ class Interception:
 
     def findings(self) -> list[Finding]:
         """What became of each declaration, as far as its module has been imported; in their order."""
-        return [self._findings[id(declaration)] for declaration in self.declarations]
+        found = []
+        for declaration in self.declarations:
+            finding = self._findings[id(declaration)]
+            holders = [
+                holder for original in self._originals.get(id(declaration), ()) for holder in techniques.referrers(original)
+            ]
+            told = [f"holds the original and stays unheard: {holder}" for holder in holders]
+            found.append(replace(finding, warnings=[*finding.warnings, *told]))
+        return found
 
     def _imported(self, declarations: Sequence[Declaration], module: ModuleType) -> None:
         for declaration in declarations:
@@ -119,6 +128,8 @@ class Interception:
         finding.technique = held.technique
         finding.warnings.extend(warning for warning in held.warnings if warning not in finding.warnings)
         self.targets.extend(held.targets)
+        if held.original is not None:
+            self._originals.setdefault(id(declaration), []).append(held.original)
         self._undo.append(held.undo)
 
 
@@ -144,4 +155,3 @@ class _Names(set[str]):
 
     def __contains__(self, name: object) -> bool:
         return any(fnmatch.fnmatchcase(str(name), pattern) for pattern in self)
-

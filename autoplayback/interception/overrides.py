@@ -13,7 +13,7 @@ _watched: dict[type, list[tuple[str, Callable[[type], None]]]] = {}
 def of(owner: type, name: str) -> Iterator[type]:
     """The subclasses, at any depth, which define this name anew."""
     seen: set[type] = set()
-    waiting = list(type.__subclasses__(owner))
+    waiting: list[type] = list(type.__subclasses__(owner))
     while waiting:
         subclass = waiting.pop()
         if subclass in seen:
@@ -39,7 +39,7 @@ def watch(owner: type, name: str, override: Callable[[type], None]) -> Callable[
         if own is not None:
             own.__get__(None, cls)(*args, **kwargs)
         else:
-            super(owner, cls).__init_subclass__(*args, **kwargs)
+            super(owner, cls).__init_subclass__(*args, **kwargs)  # type: ignore[arg-type]  # a class method's super
         for known, tell in list(_watched.get(owner, ())):
             if known in cls.__dict__:
                 try:
@@ -48,7 +48,7 @@ def watch(owner: type, name: str, override: Callable[[type], None]) -> Callable[
                     report(f"intercepting the override {cls.__qualname__}.{known}", error)
 
     try:
-        owner.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment]
+        type.__setattr__(owner, "__init_subclass__", classmethod(__init_subclass__))
     except TypeError:
         return lambda: None
     _watched[owner] = [entry]
@@ -58,8 +58,8 @@ def watch(owner: type, name: str, override: Callable[[type], None]) -> Callable[
         if not _watched.get(owner):
             _watched.pop(owner, None)
             if own is not None:
-                owner.__init_subclass__ = own
+                type.__setattr__(owner, "__init_subclass__", own)
             elif "__init_subclass__" in owner.__dict__:
-                del owner.__init_subclass__
+                type.__delattr__(owner, "__init_subclass__")
 
     return undo

@@ -52,7 +52,7 @@ class Located:
 
 
 def split(target: str) -> tuple[str, str]:
-    """The module and the qualname of a target; a factory's `()` is dropped. Raises TargetError where it isn't `module:qualname`."""
+    """The module and the qualname of a target, without a factory's `()`. Raises TargetError where it isn't `module:qualname`."""
     module, colon, qualname = target.removesuffix("()").partition(":")
     if not module or not colon or not qualname:
         raise TargetError(target, "is not of the form `module:qualname`")
@@ -128,7 +128,8 @@ def _promised(raw: Any) -> Any:
         return raw
     make = object.__getattribute__(raw, "_Proxy__local")
     functions = [value for value in object.__getattribute__(raw, "_Proxy__args") or () if isinstance(value, FunctionType)]
-    functions += [cell.cell_contents for cell in getattr(make, "__closure__", None) or () if isinstance(cell.cell_contents, FunctionType)]
+    kept = [cell.cell_contents for cell in getattr(make, "__closure__", None) or ()]
+    functions += [value for value in kept if isinstance(value, FunctionType)]
     return functions[0] if functions else raw
 
 
@@ -212,6 +213,11 @@ def _inner(value: Any) -> Any:
     return getattr(value, "__wrapped__", None)
 
 
+def call_of(value: Any) -> Any:
+    """What runs when an object is called: its class's `__call__`."""
+    return inspect.getattr_static(type(value), "__call__", None)
+
+
 def shape_of(value: Any) -> Shape:
     """How a call of this runs."""
     for kind, shape in (
@@ -219,9 +225,7 @@ def shape_of(value: Any) -> Shape:
         (inspect.iscoroutinefunction, Shape.COROUTINE),
         (inspect.isgeneratorfunction, Shape.GENERATOR),
     ):
-        if kind(value) or (
-            not isinstance(value, (FunctionType, type)) and callable(value) and kind(getattr(type(value), "__call__", None))
-        ):
+        if kind(value) or (not isinstance(value, (FunctionType, type)) and callable(value) and kind(call_of(value))):
             return shape
     return Shape.FUNCTION
 

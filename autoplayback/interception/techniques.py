@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 import sys
@@ -29,6 +30,8 @@ class Held:
     targets: list[Target] = field(default_factory=list)
     undo: Callable[[], None] = lambda: None
     warnings: list[str] = field(default_factory=list)
+    original: Any = None
+    """What was exchanged on an attribute: whoever else holds it stays unheard (`referrers`)."""
 
 
 def hold(declaration: Declaration, located: Located, interceptor: Interceptor) -> Held:
@@ -75,7 +78,7 @@ class _Holder:
             chosen = outside
         if isinstance(chosen, FunctionType):
             held = self._in_place(chosen, prefix)
-        elif isinstance(getattr(type(chosen), "__call__", None), FunctionType) and not _is_wrapt(chosen):
+        elif isinstance(resolve.call_of(chosen), FunctionType) and not _is_wrapt(chosen):
             held = self._instance(chosen)
         else:
             held = self._attribute()
@@ -142,7 +145,12 @@ class _Holder:
                 f"its override {subclass.__module__}:{subclass.__qualname__}.{name} is intercepted as the same input"
             )
         undos.append(overrides.watch(owner, name, override))
-        held.undo = lambda: [undo() for undo in reversed(undos)] and None
+
+        def undo() -> None:
+            for one in reversed(undos):
+                one()
+
+        held.undo = undo
 
     def hold_one(self) -> Held:
         """Holds an override, whose own overrides its base looks after."""
@@ -177,7 +185,7 @@ class _Holder:
         def read(instance: Any) -> Any:
             return wrapped.__get__(instance, type(instance))() if hasattr(getter, "__get__") else site_call(instance)
 
-        run = FunctionType(fill(TEMPLATES[Shape.FUNCTION], site), {"__builtins__": __builtins__})
+        run = FunctionType(fill(TEMPLATES[Shape.FUNCTION], site), {"__builtins__": builtins})
 
         def site_call(instance: Any) -> Any:
             return run(lambda: getter(instance), instance)
@@ -203,33 +211,32 @@ class _Holder:
     def _maker(self, value: type) -> Held:
         """A class whose instances are handles: `__new__` makes instance and handle, so that `isinstance` and subclasses stay."""
         own = value.__dict__.get("__new__")
-        new = value.__new__
+        new: Any = value.__new__
+        bare = new is object.__new__
 
         def construct(cls: type, /, *args: Any, **kwargs: Any) -> Any:
-            instance = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
+            instance = new(cls) if bare else new(cls, *args, **kwargs)
             if isinstance(instance, cls):
                 type(instance).__init__(instance, *args, **kwargs)
             return instance
 
         target = self._target(value, Shape.FUNCTION, False)
         site = self._site(target, construct, 1)
-        run = FunctionType(fill(TEMPLATES[Shape.FUNCTION], site), {"__builtins__": __builtins__})
+        run = FunctionType(fill(TEMPLATES[Shape.FUNCTION], site), {"__builtins__": builtins})
 
-        def __new__(cls: type, /, *args: Any, **kwargs: Any) -> Any:
+        def making(cls: type, /, *args: Any, **kwargs: Any) -> Any:
             if sys._getframe(1).f_globals.get("__name__") == "copyreg":  # a copy of an instance isn't a construction
                 return new(cls, *args, **kwargs)
             return run(cls, *args, **kwargs)
 
-        value.__new__ = staticmethod(__new__)  # type: ignore[assignment]
+        def plain(cls: type, /, *args: Any, **kwargs: Any) -> Any:
+            return new(cls) if bare else new(cls, *args, **kwargs)
+
+        type.__setattr__(value, "__new__", staticmethod(making))
 
         def undo() -> None:
-            if own is not None:
-                value.__new__ = own
-            else:
-                # `del` would leave a slot that refuses arguments: CPython restores object's only by assignment.
-                value.__new__ = staticmethod(
-                    lambda cls, *args, **kwargs: new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
-                )  # type: ignore[assignment]
+            # Not deleted where it had none: CPython would leave a slot behind that refuses arguments.
+            type.__setattr__(value, "__new__", own if own is not None else staticmethod(plain))
 
         return Held("its __new__, which gives handles", [target], undo)
 
@@ -241,8 +248,8 @@ class _Holder:
             return Held("on the attribute", [])
         if isinstance(owner, type) and owner.__flags__ & _IMMUTABLE:
             raise self._refused(
-                f"is a method of the C type {owner.__qualname__}, which can't be changed: intercept the function that makes the object,"
-                " with `returns: handle`"
+                f"is a method of the C type {owner.__qualname__}, which can't be changed: intercept the function that makes the"
+                " object, with `returns: handle`"
             )
         receives = self.located.method
         target = self._target(raw, resolve.shape_of(getattr(owner, name, raw)), receives)
@@ -257,9 +264,7 @@ class _Holder:
                 undo()
 
             held.undo = both
-            holders = referrers(raw, owner, replacement)
-            if holders:
-                held.warnings.append("references taken earlier stay unheard: " + ", ".join(holders))
+            held.original = raw
         return held
 
     def _set(self, replacement: Any, technique: str, targets: list[Target]) -> Held:
@@ -305,13 +310,27 @@ class _Holder:
         return TargetError(self.declaration.target, reason, self.declaration.place)
 
 
-def referrers(value: Any, home: ModuleType, replacement: Any) -> list[str]:
-    """Modules of the standard library that hold the original by name: what can be told cheaply of references we don't reach."""
+def referrers(value: Any) -> list[str]:
+    """Who still holds an original, as far as modules, their classes and tables tell. Slow: for `check`, not for start-up."""
     found = []
     for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType) and module is not home and not module.__name__.startswith("autoplayback"):
-            found += [f"{module.__name__}.{name}" for name, other in list(vars(module).items()) if other is value]
-    return sorted(found)
+        if not isinstance(module, ModuleType) or module.__name__.startswith("autoplayback"):
+            continue
+        for name, held in list(vars(module).items()):
+            where = f"{module.__name__}.{name}"
+            if held is value:
+                found.append(where)
+            elif type(held) is dict:
+                found += [f"{where}[{key!r}]" for key, one in list(held.items()) if one is value and name != "__builtins__"]
+            elif type(held) in (list, tuple, set, frozenset):
+                found += [where for one in list(held) if one is value]
+            elif isinstance(held, type) and held.__module__ == module.__name__:
+                found += [f"{where}.{key}" for key, one in list(vars(held).items()) if _within(one) is value]
+    return sorted(set(found))
+
+
+def _within(member: Any) -> Any:
+    return member.__func__ if type(member) in (staticmethod, classmethod) else member
 
 
 def _name(declaration: Declaration, located: Located) -> str:

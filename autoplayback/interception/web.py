@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import Any
 
 from autoplayback.errors import TargetError
-from autoplayback.interception import asgi, inplace, wsgi
+from autoplayback.interception import asgi, inplace, resolve, wsgi
 from autoplayback.interception.protocol import Interceptor, Passage
 from autoplayback.interception.resolve import Located
 from autoplayback.interception.target import Declaration, Shape, Target
@@ -107,8 +107,8 @@ class _Apps:
                 return Held("in place")
             undo = inplace.swap(app, self.template, lambda original: AppSite(self.target, original, self.interceptor))
             return Held("in place", [self.target], undo)
-        call = getattr(type(app), "__call__", None)
-        if not callable(app) or isinstance(app, type) and not hasattr(app, "__iter__"):
+        call = resolve.call_of(app)
+        if not callable(app) or (isinstance(app, type) and not hasattr(app, "__iter__")):
             raise TargetError(
                 self.declaration.target, f"is a {type(app).__qualname__}, not an application", self.declaration.place
             )
@@ -160,7 +160,7 @@ class _Apps:
             from autoplayback.interception.faults import report
 
             try:
-                if isinstance(app, FunctionType) or isinstance(getattr(type(app), "__call__", None), FunctionType):
+                if isinstance(app, FunctionType) or isinstance(resolve.call_of(app), FunctionType):
                     undos.append(self.hold(app).undo)
                     return app
                 site = AppSite(self.target, app, self.interceptor)

@@ -47,6 +47,7 @@ class Site:
     """One wrapped function: its target, its original and whom to tell. Slots, because templates read these on every call."""
 
     __slots__ = (
+        "__weakref__",
         "async_stop",
         "base",
         "close",
@@ -61,7 +62,6 @@ class Site:
         "stop",
         "stream",
         "target",
-        "__weakref__",
     )
 
     def __init__(
@@ -82,7 +82,7 @@ class Site:
         if interceptor is None:
             self.get = _never
         else:
-            enter = interceptor.operation if target.role is Role.OPERATION else interceptor.call
+            enter: Enter = interceptor.operation if target.role is Role.OPERATION else interceptor.call
             if target.codec is not None:
                 enter = _guided(enter, target.codec)
             self.enter = _filtered(enter, only) if only else enter
@@ -132,8 +132,8 @@ class Site:
 
 
 def _items(answer: Answer) -> Generator[Any, Any, Any]:
-    assert answer.items is not None
-    value = yield from answer.items
+    items: Any = answer.items
+    value = yield from items
     if answer.error is not None:
         raise answer.error
     return answer.value if value is None else value
@@ -317,7 +317,7 @@ TEMPLATES: dict[Shape, Callable[..., Any]] = {
 
 
 def fill(template: Callable[..., Any], site: Any, like: CodeType | None = None) -> CodeType:
-    """The template's code with `site` in its hole; `like` gives it the name, and the free variables, of the code it stands for."""
+    """The template's code with `site` in its hole, under the name and with the free variables of the code `like` it replaces."""
     code: CodeType = template.__code__
     code = code.replace(
         co_filename=FILENAME,

@@ -44,7 +44,7 @@ _KNOWN = frozenset(
 class Body:
     """The bytes of a body as they pass, up to the limit."""
 
-    def __init__(self, passage: Passage) -> None:
+    def __init__(self, passage: Passage | None = None) -> None:
         self._passage = passage
         self._parts: list[bytes] = []
         self._size = 0
@@ -58,7 +58,7 @@ class Body:
         self._size += len(data)
         if self._size > BODY_LIMIT:
             self._parts.clear()
-            lose = getattr(self._passage.scope, "lose", None)
+            lose = getattr(self._passage and self._passage.scope, "lose", None)
             if lose is not None:
                 lose("tape too large")
             return
@@ -324,8 +324,8 @@ def response_of(status: str, headers: Iterable[tuple[str, str]], body: Body) -> 
 def grouped(headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Headers by lower-case name; those that repeat as a list."""
     found: dict[str, Any] = {}
-    for name, value in headers:
-        name = name.lower()
+    for given, value in headers:
+        name = given.lower()
         if name not in found:
             found[name] = value
         elif isinstance(found[name], list):
@@ -387,7 +387,7 @@ def drive(app: Callable[..., Iterable[bytes]], request: dict[str, Any]) -> dict[
 
     What the application raises into its server passes.
     """
-    body = Body(_Nowhere())
+    body = Body()
     head: list[Any] = ["", []]
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
@@ -409,9 +409,3 @@ def drive(app: Callable[..., Iterable[bytes]], request: dict[str, Any]) -> dict[
         if close is not None:
             close()
     return response_of(head[0], head[1], body)
-
-
-class _Nowhere:
-    """A passage for a body that is only collected."""
-
-    scope = None

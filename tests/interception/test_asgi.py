@@ -11,7 +11,7 @@ from autoplayback.errors import ReplayError
 from autoplayback.interception import asgi as web
 from tests.interception.conftest import asgi
 
-APPS = '''
+APPS = """
 import asyncio
 log = []
 async def load(x):
@@ -37,8 +37,8 @@ async def app(scope, receive, send):
         body += message["body"]; pieces += 1
         if not message.get("more_body"): break
     if path == "/boom": raise KeyError("boom")
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-pieces", b"%d" % pieces), (b"set-cookie", b"a"), (b"set-cookie", b"b")],
-                "trailers": path == "/trailers"})
+    headers = [(b"x-pieces", b"%d" % pieces), (b"set-cookie", b"a"), (b"set-cookie", b"b")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": path == "/trailers"})
     if path == "/stream":
         for n in range(3):
             await load(n)
@@ -66,12 +66,23 @@ async def unlifed(scope, receive, send):
 async def failing(scope, receive, send):
     await receive()
     await send({"type": "lifespan.startup.failed", "message": "no database"})
-'''
+"""
 
 
 def request(path="/", **more):
-    return {"method": "POST", "script_name": "", "path": path, "query": b"q=1", "scheme": "https", "server": ["shop", 443],
-            "client": ["10.0.0.9", 5], "http_version": "1.1", "headers": {"host": "shop", "accept": ["a", "b"]}, "body": b"", **more}
+    return {
+        "method": "POST",
+        "script_name": "",
+        "path": path,
+        "query": b"q=1",
+        "scheme": "https",
+        "server": ["shop", 443],
+        "client": ["10.0.0.9", 5],
+        "http_version": "1.1",
+        "headers": {"host": "shop", "accept": ["a", "b"]},
+        "body": b"",
+        **more,
+    }
 
 
 @pytest.fixture
@@ -81,10 +92,19 @@ def m(service, intercept):
     return m
 
 
-@pytest.mark.parametrize("given", [
-    request(), request(body=b"abc"), request(body=b"abcdef", pieces=[2, 4]), request("/stream"), request("/trailers"),
-    request("/background"), request(raw_path=b"/%FC"), request("/wait", left=1),
-])
+@pytest.mark.parametrize(
+    "given",
+    [
+        request(),
+        request(body=b"abc"),
+        request(body=b"abcdef", pieces=[2, 4]),
+        request("/stream"),
+        request("/trailers"),
+        request("/background"),
+        request(raw_path=b"/%FC"),
+        request("/wait", left=1),
+    ],
+)
 def test_a_round(m, notebook, given):
     """Drive a request, look at what was heard, drive what was heard, and hear the same."""
     first = asyncio.run(web.drive(m.app, given))

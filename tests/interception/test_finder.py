@@ -39,10 +39,13 @@ def test_before_after_reload_and_again(service, intercept, notebook):
 
 def test_from_import_in_a_circle(service, intercept, notebook):
     """The half-imported module's function is taken before anyone could patch it, and heard all the same."""
-    service.write("""
+    service.write(
+        """
         def f(): return 1
         import service_b
-    """, "service_a")
+    """,
+        "service_a",
+    )
     service.write("from service_a import f\ndef use(): return f()", "service_b")
     intercept("service_a:f")
     a = importlib.import_module("service_a")
@@ -54,13 +57,16 @@ def test_packages_namespaces_and_lazy_attributes(service, intercept, notebook):
     service.write("def f(): return 1", "service_ns.part.mod")
     service.write("", "service_pkg.__init__")
     service.write("def f(): return 2", "service_pkg.sub")
-    service.write("""
+    service.write(
+        """
         def __getattr__(name):
             if name == "f":
                 from service_pkg.sub import f
                 return f
             raise AttributeError(name)
-    """, "service_lazy")
+    """,
+        "service_lazy",
+    )
     intercept("service_ns.part.mod:f", "service_lazy:f")
     assert calls(notebook, importlib.import_module("service_ns.part.mod").f) == 1
     assert calls(notebook, importlib.import_module("service_lazy").f) == 1
@@ -124,11 +130,14 @@ def test_parallel_imports(service, intercept, notebook):
 
 def test_half_imported_when_we_come(service, notebook, intercept):
     """Installed from within a module's own import: its targets are held once it is done."""
-    service.write("""
+    service.write(
+        """
         import builtins
         builtins.install_now()
         def f(): return 1
-    """, "service_half")
+    """,
+        "service_half",
+    )
     service.write("", "service_other")
     import builtins
 

@@ -29,9 +29,12 @@ def test_flask_views_and_the_application(service, intercept, notebook):
     """)
     intercept(wsgi(f"{m.__name__}:app"), f"{m.__name__}:load", f"{m.__name__}:view")
     client = m.app.test_client()
-    assert client.post("/x", json={"a": 1}).json == {"x": "x", "body": {"a": 1}}
-    assert client.get("/stream").data == b"abc"
-    assert client.get("/a/b").data == b"missing"
+    with client.post("/x", json={"a": 1}) as response:
+        assert response.json == {"x": "x", "body": {"a": 1}}
+    with client.get("/stream") as response:
+        assert response.data == b"abc"
+    with client.get("/a/b") as response:
+        assert response.data == b"missing"
     got = [[(call.name.rpartition(":")[2], call.args or call.kwargs) for call in page.calls] for page in notebook.pages]
     assert got == [
         [("view", {"x": "x"}), ("load", ("teardown",))],
@@ -61,7 +64,9 @@ def test_fastapi_routes_and_dependencies(service, intercept, notebook):
             yield await aload("open")
             await aload("close")
         @app.get("/async/{x}")
-        async def view(x: int, request: Request, tasks: BackgroundTasks, dep: str = Depends(dependency), o: str = Depends(opened)):
+        async def view(
+            x: int, request: Request, tasks: BackgroundTasks, dep: str = Depends(dependency), o: str = Depends(opened)
+        ):
             tasks.add_task(load, "background")
             return {"x": await aload(x), "dep": dep, "o": o, "db": request.state.db}
         @app.get("/sync")
@@ -72,15 +77,31 @@ def test_fastapi_routes_and_dependencies(service, intercept, notebook):
                 for c in "abc": yield await aload(c)
             return StreamingResponse(body())
     """)
-    intercept(asgi(f"{m.__name__}:app"), f"{m.__name__}:load", f"{m.__name__}:aload", f"{m.__name__}:view", f"{m.__name__}:dependency")
-    bare = {"method": "GET", "script_name": "", "query": b"", "scheme": "http", "server": ["s", 80], "client": ["c", 1], "http_version": "1.1",
-            "headers": {}, "body": b""}
+    intercept(
+        asgi(f"{m.__name__}:app"), f"{m.__name__}:load", f"{m.__name__}:aload", f"{m.__name__}:view", f"{m.__name__}:dependency"
+    )
+    bare = {
+        "method": "GET",
+        "script_name": "",
+        "query": b"",
+        "scheme": "http",
+        "server": ["s", 80],
+        "client": ["c", 1],
+        "http_version": "1.1",
+        "headers": {},
+        "body": b"",
+    }
     for path in ("/async/3", "/sync", "/stream"):
         response = asyncio.run(asgi_.drive(m.app, {**bare, "path": path}))
         assert response["status"] == 200
     got = [[call.name.rpartition(":")[2] for call in page.calls] for page in notebook.pages]
     assert got == [["dependency", "aload", "view", "load", "aload"], ["load"], ["aload"] * 3] or got[0] == [
-        "dependency", "aload", "view", "aload", "load"]
+        "dependency",
+        "aload",
+        "view",
+        "aload",
+        "load",
+    ]
     assert notebook.pages[0].heard.value["body"] == b'{"x":3,"dep":"d","o":"open","db":"db"}'
 
 
@@ -103,7 +124,9 @@ def test_celery_tasks_however_called(service, intercept, notebook):
         @celery.shared_task
         def shared(n): return load(n)
     """)
-    intercept(operation(f"{m.__name__}:add"), operation(f"{m.__name__}:shared"), operation(f"{m.__name__}:flaky"), f"{m.__name__}:load")
+    intercept(
+        operation(f"{m.__name__}:add"), operation(f"{m.__name__}:shared"), operation(f"{m.__name__}:flaky"), f"{m.__name__}:load"
+    )
     assert not m.app.finalized, "finding tasks doesn't make them"
     m.app.set_default()
     assert m.shared.apply((8,)).get() == 8
@@ -116,8 +139,10 @@ def test_celery_tasks_however_called(service, intercept, notebook):
     with start_worker(m.app, perform_ping_check=False, pool="threads", concurrency=2, loglevel="ERROR"):
         assert m.add.delay(5, 6).get(timeout=20) == 11
         assert m.flaky.delay(9).get(timeout=20) == 9
-    pages = {(page.heard.name.rpartition(":")[2], page.heard.args or tuple(page.heard.kwargs)): [c.args[0] for c in page.calls]
-             for page in notebook.pages}
+    pages = {
+        (page.heard.name.rpartition(":")[2], page.heard.args or tuple(page.heard.kwargs)): [c.args[0] for c in page.calls]
+        for page in notebook.pages
+    }
     assert pages[("shared", (8,))] == [8]
     assert pages[("add", (1, 2))] == [1, 2]
     assert pages[("add", (3, 4))] == [3, 4]
@@ -142,8 +167,18 @@ def test_django_views(service, intercept, notebook):
         application = get_wsgi_application()
     """)
     intercept(wsgi(f"{m.__name__}:application"), f"{m.__name__}:view")
-    request = {"method": "POST", "script_name": "", "path": "/v/7", "query": "", "scheme": "http", "server": ["s", "80"], "client": ["", ""],
-               "http_version": "HTTP/1.1", "headers": {"content-length": "4"}, "body": b"body"}
+    request = {
+        "method": "POST",
+        "script_name": "",
+        "path": "/v/7",
+        "query": "",
+        "scheme": "http",
+        "server": ["s", "80"],
+        "client": ["", ""],
+        "http_version": "HTTP/1.1",
+        "headers": {"content-length": "4"},
+        "body": b"body",
+    }
     assert wsgi_.drive(m.application, request)["body"] == b"7 body"
     (page,) = notebook.pages
     assert page.heard.args[0]["body"] == b"body"

@@ -106,7 +106,7 @@ def test_everything_done_with_it_is_a_call(library, notebook):
             assert is_handle(cursor)
             assert cursor.execute("select", 1) is cursor
             assert next(cursor) == (1,)
-            assert [row for row in cursor] == [(2,), (3,)]
+            assert list(iter(cursor)) == [(2,), (3,)]
             assert (len(cursor), cursor[7], connection.status, connection.dsn, connection.parse("x")) == (3, 7, 1, "db", "x")
             assert cursor.connection is connection
             assert connection.me() is connection
@@ -114,9 +114,26 @@ def test_everything_done_with_it_is_a_call(library, notebook):
         with pytest.raises(OSError, match="gone"):
             connection.fail()
     made = page.calls[0].value
-    assert names(page) == [f"connect{rest}" for rest in (
-        "", ".__enter__", ".cursor", ".cursor.execute", ".cursor.__next__", ".cursor.__iter__", ".cursor.__len__", ".cursor.__getitem__",
-        ".status", ".dsn", ".parse", ".cursor.connection", ".me", ".__exit__", ".fail")]
+    assert names(page) == [
+        f"connect{rest}"
+        for rest in (
+            "",
+            ".__enter__",
+            ".cursor",
+            ".cursor.execute",
+            ".cursor.__next__",
+            ".cursor.__iter__",
+            ".cursor.__len__",
+            ".cursor.__getitem__",
+            ".status",
+            ".dsn",
+            ".parse",
+            ".cursor.connection",
+            ".me",
+            ".__exit__",
+            ".fail",
+        )
+    ]
     assert page.calls[1].receiver is made
     assert page.calls[1].value is made
     assert page.calls[5].items == [(2,), (3,)]
@@ -173,8 +190,15 @@ def test_asynchronous_handles(library, notebook):
 
     with notebook.open() as page:
         assert asyncio.run(story()) == [1, 2]
-    assert names(page) == ["aconnect", "aconnect.__aenter__", "aconnect.fetch", "aconnect.acquire", "aconnect.acquire.__await__",
-                           "aconnect.__aiter__", "aconnect.__aexit__"]
+    assert names(page) == [
+        "aconnect",
+        "aconnect.__aenter__",
+        "aconnect.fetch",
+        "aconnect.acquire",
+        "aconnect.acquire.__await__",
+        "aconnect.__aiter__",
+        "aconnect.__aexit__",
+    ]
 
 
 def test_a_class_as_the_maker(service, intercept, notebook):
@@ -243,16 +267,18 @@ def test_replayed_without_the_library(service):
     from autoplayback.interception.target import Role, Target
 
     maker = Target(Role.INPUT, "connect", m.__name__, "connect", handle=True)
-    tape = _Tape({
-        "connect.cursor": [lambda target, tape: replayed(target, tape, 2, f"{m.__name__}:Cursor")],
-        "connect.status": [5],
-        "connect.dsn": ["db"],
-        "connect.__enter__": [lambda target, tape: connection],
-        "connect.__exit__": [True],
-        "connect.cursor.execute": [lambda target, tape: tape.calls["cursor"]],
-        "connect.cursor.__iter__": [Answer(items=[(1,), (2,)])],
-        "connect.missing": [Answer(error=AttributeError("missing"))],
-    })
+    tape = _Tape(
+        {
+            "connect.cursor": [lambda target, tape: replayed(target, tape, 2, f"{m.__name__}:Cursor")],
+            "connect.status": [5],
+            "connect.dsn": ["db"],
+            "connect.__enter__": [lambda target, tape: connection],
+            "connect.__exit__": [True],
+            "connect.cursor.execute": [lambda target, tape: tape.calls["cursor"]],
+            "connect.cursor.__iter__": [Answer(items=[(1,), (2,)])],
+            "connect.missing": [Answer(error=AttributeError("missing"))],
+        }
+    )
     connection = replayed(maker, tape, 1, f"{m.__name__}:Connection")
     assert isinstance(connection, m.Connection)
     with connection as same:

@@ -41,8 +41,10 @@ f.note = "mine"
 @pytest.fixture
 def module(service, intercept):
     m = service.module(SOURCE)
-    before = {name: (inspect.signature(getattr(m, name)), inspect.getfullargspec(getattr(m, name)), inspect.getsource(getattr(m, name)))
-              for name in ("f", "co", "gen", "agen", "g")}
+    before = {
+        name: (inspect.signature(getattr(m, name)), inspect.getfullargspec(getattr(m, name)), inspect.getsource(getattr(m, name)))
+        for name in ("f", "co", "gen", "agen", "g")
+    }
     hints = typing.get_type_hints(m.f)
     intercept(*(f"{m.__name__}:{name}" for name in ("f", "co", "gen", "agen", "g", "C.m", "Child.who")))
     m.before, m.hints = before, hints
@@ -60,8 +62,18 @@ def test_it_looks_the_same(module):
     f = module.f
     assert typing.get_type_hints(f) == module.hints
     assert (f.__doc__, f.__defaults__, f.__kwdefaults__, f.note, f.__name__, f.__qualname__) == (
-        "Says what it does.", ("x",), {"c": True}, "mine", "f", "f")
-    assert [inspect.iscoroutinefunction(module.co), inspect.isgeneratorfunction(module.gen), inspect.isasyncgenfunction(module.agen)] == [True] * 3
+        "Says what it does.",
+        ("x",),
+        {"c": True},
+        "mine",
+        "f",
+        "f",
+    )
+    assert [
+        inspect.iscoroutinefunction(module.co),
+        inspect.isgeneratorfunction(module.gen),
+        inspect.isasyncgenfunction(module.agen),
+    ] == [True] * 3
     assert not inspect.iscoroutinefunction(f)
     assert f(1, "b", 2.0, c=False, d=None) == [1, "b", (2.0,), False, {"d": None}]
 

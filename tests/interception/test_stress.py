@@ -101,8 +101,10 @@ def test_six_hundred_operations(service, intercept, notebook):
 def _run(service, intercept, notebook, seed, total):
     m = service.module(SERVICE)
     name = m.__name__
-    intercept(*(operation(f"{name}:{kind}") for kind in (*SYNC, *ASYNC, "inner")),
-              *(f"{name}:{target}" for target in ("load", "aload", "stream", "astream", "Repo.get")))
+    intercept(
+        *(operation(f"{name}:{kind}") for kind in (*SYNC, *ASYNC, "inner")),
+        *(f"{name}:{target}" for target in ("load", "aload", "stream", "astream", "Repo.get")),
+    )
     rng = random.Random(seed)
     plan = [(op, rng.choice(SYNC if op % 2 else ASYNC)) for op in range(total)]
     results: dict[int, list] = {}

@@ -48,8 +48,13 @@ def test_methods_of_every_kind(service, intercept, notebook):
         repo.size = 5
     assert repo.was_set == 5
     assert heard(notebook) == [
-        ("Repo.load", (1,), 1), ("Repo.fetch", (2,), 2), ("Repo.parse", ("t",), "t"), ("Repo.make", (4,), 4), ("Repo.size", (), 7),
-        ("Repo.total", (), 8), ("Repo.Inner.deep", (), 9),
+        ("Repo.load", (1,), 1),
+        ("Repo.fetch", (2,), 2),
+        ("Repo.parse", ("t",), "t"),
+        ("Repo.make", (4,), 4),
+        ("Repo.size", (), 7),
+        ("Repo.total", (), 8),
+        ("Repo.Inner.deep", (), 9),
     ]
     assert [call.receiver for call in page.calls[:4]] == [repo, repo, None, m.Repo]
     assert [name for name, _ in page.calls[0].target.parameters] == ["key"]
@@ -132,7 +137,12 @@ def test_callable_instances_partials_and_dispatch(service, intercept, notebook):
         assert (m.show(1), m.show("")) == ("int", "any")
         assert m.cached(1) == m.cached(1) == 1
     assert [(name, args) for name, args, _ in heard(notebook)] == [
-        ("one", (1,)), ("inc", (2,)), ("show", (1,)), ("show", ("",)), ("cached", (1,)), ("cached", (1,)),
+        ("one", (1,)),
+        ("inc", (2,)),
+        ("show", (1,)),
+        ("show", ("",)),
+        ("cached", (1,)),
+        ("cached", (1,)),
     ]
     assert m.cached.cache_info().hits == 1
     assert m.show.dispatch(int)(1) == "int"
@@ -157,8 +167,8 @@ def test_inside_or_outside_decorators(service, intercept, notebook):
             return attempt
     """
     inner, outer = service.module(source), service.module(source)
-    inside, = intercept(f"{inner.__name__}:f").findings()
-    outside, = intercept(f"{outer.__name__}:f", wrap="outside").findings()
+    (inside,) = intercept(f"{inner.__name__}:f").findings()
+    (outside,) = intercept(f"{outer.__name__}:f", wrap="outside").findings()
     with notebook.open():
         assert inner.f() == outer.f() == 2
     assert [(call.args, call.end) for call in notebook.calls] == [((1,), "raised"), ((2,), "returned"), ((), "returned")]
@@ -222,7 +232,10 @@ def test_overrides_are_the_same_target(service, intercept, notebook):
     with notebook.open():
         assert m.One().load() == 2
         assert later.Two().load() == 3
-    assert [(call.name.partition(":")[2], call.target.qualname) for call in notebook.calls] == [("Base.load", "One.load"), ("Base.load", "Two.load")]
+    assert [(call.name.partition(":")[2], call.target.qualname) for call in notebook.calls] == [
+        ("Base.load", "One.load"),
+        ("Base.load", "Two.load"),
+    ]
     assert m.Base.made == [("One", {}), ("Two", {"tag": 5})]
 
 
@@ -258,21 +271,24 @@ def test_globs_mean_functions_of_the_module(service, intercept, notebook):
         def _load_c(): return 3
         class load_d: pass
     """)
-    finding, = intercept(f"{m.__name__}:*").findings()
+    (finding,) = intercept(f"{m.__name__}:*").findings()
     assert finding.matched == [f"{m.__name__}:load_a", f"{m.__name__}:load_b"]
 
 
-@pytest.mark.parametrize(("target", "reason"), [
-    ("datetime:datetime.now", "C type datetime"),
-    ("decimal:Decimal.sqrt", "`returns: handle`"),
-    ("json:lods", "did you mean 'loads'"),
-    ("json.decoder:JSONDecoder.decod", "did you mean 'decode'"),
-    ("os:sep", "can't be called"),
-    ("__main__:f", "own module"),
-])
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("datetime:datetime.now", "C type datetime"),
+        ("decimal:Decimal.sqrt", "`returns: handle`"),
+        ("json:lods", "did you mean 'loads'"),
+        ("json.decoder:JSONDecoder.decod", "did you mean 'decode'"),
+        ("os:sep", "can't be called"),
+        ("__main__:f", "own module"),
+    ],
+)
 def test_what_cant_be_held_says_why(intercept, capfd, target, reason):
     """One line on stderr, a finding for `check`, and no exception for the service."""
-    finding, = intercept(target).findings()
+    (finding,) = intercept(target).findings()
     assert reason in finding.error
     assert reason in capfd.readouterr().err
 
@@ -303,3 +319,17 @@ def test_uninstall_puts_everything_back(service, intercept, notebook):
     assert (m.C.f.__code__, m.C.__call__.__code__, m.sqrt) == (code, call, sqrt)
     assert vars(m.C.f) == {}
     assert "__init_subclass__" not in vars(m.C)
+
+
+def test_check_names_who_stays_unheard(service, intercept):
+    """A table and a class which took a C function before it was wrapped; a module's own name is bound anew."""
+    m = service.module("""
+        from math import sqrt
+        table = {"root": sqrt}
+        class Uses:
+            root = sqrt
+    """)
+    (finding,) = intercept(f"{m.__name__}:sqrt").findings()
+    unheard = [warning.rpartition(": ")[2] for warning in finding.warnings]
+    assert {f"{m.__name__}.table['root']", f"{m.__name__}.Uses.root", "math.sqrt"} <= set(unheard)
+    assert f"{m.__name__}.sqrt" not in unheard

@@ -60,7 +60,9 @@ def test_a_pool_serves_each_operation_as_its_own(load, notebook):
                 pages.append(page)
             pool.submit(load, "between").result()
             old.apply(load, ("between",))
-    assert [arguments(page) for page in pages] == [[f"apply {n}", f"imap {n}", f"map {n}", f"pool map {n}", f"submit {n}"] for n in range(3)]
+    assert [arguments(page) for page in pages] == [
+        [f"apply {n}", f"imap {n}", f"map {n}", f"pool map {n}", f"submit {n}"] for n in range(3)
+    ]
 
 
 def test_asyncio_tasks_executors_and_threads(load, notebook):
@@ -163,7 +165,8 @@ from autoplayback.interception.install import Interception
 from autoplayback.interception.target import Declaration, Role
 import service_gevent as m
 notebook = Notebook()
-Interception([Declaration(Role.INPUT, "service_gevent:load"), Declaration(Role.OPERATION, "service_gevent:operate")], notebook).install()
+declared = [Declaration(Role.INPUT, "service_gevent:load"), Declaration(Role.OPERATION, "service_gevent:operate")]
+Interception(declared, notebook).install()
 import gevent, gevent.pool, gevent.threadpool
 results = gevent.pool.Pool(20).map(m.operate, range(50))
 assert results == [[n] * 6 for n in range(50)], results
@@ -195,6 +198,12 @@ def test_gevent(tmp_path, patched):
         "    return got\n"
     )
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", GEVENT.format(patched=patched)], cwd=tmp_path, capture_output=True, text=True, timeout=120,
-                          env={"PYTHONPATH": f"{tmp_path}:{root}", "PATH": "/usr/bin:/bin"})
+    done = subprocess.run(
+        [sys.executable, "-c", GEVENT.format(patched=patched)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PYTHONPATH": f"{tmp_path}:{root}", "PATH": "/usr/bin:/bin"},
+    )
     assert done.stdout == "fine\n", done.stderr

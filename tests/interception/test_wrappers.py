@@ -94,13 +94,15 @@ def test_wrong_arguments_raise_the_original_type_error(service, intercept, noteb
     """)
     name = m.__name__
     plain = []
-    for call in (lambda: m.f(), lambda: m.C().m(), lambda: m.C.m()):
+    instance = m.C()
+    wrong = (m.f, instance.m, m.C.m)
+    for call in wrong:
         with pytest.raises(TypeError) as caught:
             call()
         plain.append(str(caught.value))
     intercept(f"{name}:f", f"{name}:C.m")
     with notebook.open():
-        for call, expected in zip((lambda: m.f(), lambda: m.C().m(), lambda: m.C.m()), plain, strict=True):
+        for call, expected in zip(wrong, plain, strict=True):
             with pytest.raises(TypeError) as caught:
                 call()
             assert str(caught.value) == expected
@@ -127,7 +129,10 @@ def test_coroutine_runs_at_await_and_cancels(service, intercept, notebook):
 
     with notebook.open():
         asyncio.run(story())
-    assert [(call.end, type(call.value).__name__) for call in notebook.calls] == [("returned", "int"), ("raised", "CancelledError")]
+    assert [(call.end, type(call.value).__name__) for call in notebook.calls] == [
+        ("returned", "int"),
+        ("raised", "CancelledError"),
+    ]
 
 
 def test_generator_notes_items_as_they_pass(service, intercept, notebook):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
-import http.client
 import pytest
 
 from autoplayback.interception import wsgi as web
 from tests.interception.conftest import wsgi
 
-APPS = '''
+APPS = """
 import io
 class App:
     def __call__(self, environ, start_response):
@@ -62,8 +62,8 @@ class App:
         yield b"one"
         raise OSError("midway")
     def environment(self, environ, start_response):
-        keys = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "REMOTE_ADDR", "SERVER_PROTOCOL",
-                "wsgi.url_scheme", "HTTP_HOST", "HTTP_X_ODD_NAME", "CONTENT_TYPE", "wsgi.multithread", "wsgi.multiprocess", "REMOTE_USER")
+        keys = ("REQUEST_METHOD SCRIPT_NAME PATH_INFO QUERY_STRING SERVER_NAME SERVER_PORT REMOTE_ADDR SERVER_PROTOCOL"
+                " wsgi.url_scheme HTTP_HOST HTTP_X_ODD_NAME CONTENT_TYPE wsgi.multithread wsgi.multiprocess REMOTE_USER").split()
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [repr([environ.get(key) for key in keys]).encode("latin-1")]
 log = []
@@ -80,7 +80,7 @@ def make_plain(prefix):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [prefix]
     return made
-'''
+"""
 
 
 @pytest.fixture
@@ -91,14 +91,33 @@ def service_module(service, intercept):
 
 
 def request(method="GET", path="/", body=b"", **more):
-    return {"method": method, "script_name": "", "path": path, "query": "", "scheme": "http", "server": ["shop", "80"],
-            "client": ["10.0.0.9", "4711"], "http_version": "HTTP/1.1", "body": body,
-            "headers": {"host": "shop", "content-length": str(len(body))}, **more}
+    return {
+        "method": method,
+        "script_name": "",
+        "path": path,
+        "query": "",
+        "scheme": "http",
+        "server": ["shop", "80"],
+        "client": ["10.0.0.9", "4711"],
+        "http_version": "HTTP/1.1",
+        "body": body,
+        "headers": {"host": "shop", "content-length": str(len(body))},
+        **more,
+    }
 
 
-@pytest.mark.parametrize(("path", "body"), [
-    ("/", b""), ("/echo", b"\x00\xff body"), ("/lines", b"a\nb\nc"), ("/stream", b""), ("/late", b""), ("/write", b""), ("/file", b""),
-])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/", b""),
+        ("/echo", b"\x00\xff body"),
+        ("/lines", b"a\nb\nc"),
+        ("/stream", b""),
+        ("/late", b""),
+        ("/write", b""),
+        ("/file", b""),
+    ],
+)
 def test_recorded_is_what_the_server_got_and_driving_gives_it_again(service_module, notebook, path, body):
     """A round: drive a request, look at what was heard, drive what was heard, and hear the same."""
     first = web.drive(service_module.app, request("POST", path, body))
@@ -156,8 +175,15 @@ def test_exceptions_into_the_server(service_module, notebook):
 def test_environ_comes_back_equal(service_module, notebook):
     """What applications look at is the same at replay, odd bytes included."""
     given = web.environ_of(request(path="/environment")) | {
-        "SCRIPT_NAME": "/mount", "QUERY_STRING": "q=%20&x=ü", "wsgi.url_scheme": "https", "HTTP_X_ODD_NAME": "Ã¼", "CONTENT_TYPE": "a/b",
-        "wsgi.multithread": False, "wsgi.multiprocess": True, "REMOTE_USER": "ada", "SERVER_PORT": "8443",
+        "SCRIPT_NAME": "/mount",
+        "QUERY_STRING": "q=%20&x=ü",
+        "wsgi.url_scheme": "https",
+        "HTTP_X_ODD_NAME": "Ã¼",
+        "CONTENT_TYPE": "a/b",
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "REMOTE_USER": "ada",
+        "SERVER_PORT": "8443",
     }
     b"".join(service_module.app(given, lambda *a: None))
     heard = notebook.pages[0].heard
@@ -198,7 +224,12 @@ def test_over_a_real_server_with_the_validator(service_module, notebook):
     with make_server("127.0.0.1", 0, validator(inner), handler_class=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        for method, path, body in (("GET", "/", b""), ("POST", "/echo", b"x" * 70000), ("GET", "/stream", b""), ("HEAD", "/", b"")):
+        for method, path, body in (
+            ("GET", "/", b""),
+            ("POST", "/echo", b"x" * 70000),
+            ("GET", "/stream", b""),
+            ("HEAD", "/", b""),
+        ):
             connection = http.client.HTTPConnection(*server.server_address)
             connection.request(method, path, body, {"Content-Type": "text/plain"})
             response = connection.getresponse()
@@ -215,8 +246,11 @@ def test_length_is_kept_where_there_is_one():
     """Servers derive a Content-Length from a result of length 1."""
 
     class Sized:
-        def __len__(self): return 1
-        def __iter__(self): return iter([b"x"])
+        def __len__(self):
+            return 1
+
+        def __iter__(self):
+            return iter([b"x"])
 
     exchange = type("E", (), {})()
     exchange.finished = lambda **_: None
