@@ -24,8 +24,17 @@ class CallPassage(CallDraft):
     answer = None
 
     def __init__(self, scope: RecorderScope, target: Target, receiver: int | None, asked: bytes) -> None:
+        # What CallDraft's own does, and no call to it: this runs for every call of every operation.
         draft = scope.draft
-        super().__init__(draft.next_seq(), target, receiver, asked, perf_counter_ns() - draft.clock)
+        self.seq = draft.next_seq()
+        self.target = target
+        self.receiver = receiver
+        self.asked = asked
+        self.started = perf_counter_ns() - draft.clock
+        self.duration = 0
+        self.end = End.UNFINISHED
+        self.value = b""
+        self.items = None
         self._scope = scope
         self.scope: Scope = scope.muted
         draft.calls.append(self)

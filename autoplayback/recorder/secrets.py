@@ -101,6 +101,8 @@ _NOT_KEPT: Final = bytes(byte for byte in range(256) if bytes([byte]).lower()[0]
 _SOUGHT: Final = ("token", "cookie", "apikey", "privatekey", "accesskey", "passw", "passphrase", "secret", "credential",
                   "authorization", "bearer")
 """The words of the defaults."""
+_HINTS: Final = (b"pass", b"ok", b"ke")
+"""What several of them have in common: one search that finds nothing does for all of those."""
 
 
 class Sieve:
@@ -112,9 +114,11 @@ class Sieve:
 
     def __init__(self, words: Iterable[str] = ()) -> None:
         """`words` are further names to look for, their letters only; case doesn't matter."""
-        self._words: dict[bytes, list[bytes]] = {}
+        self._groups: dict[bytes, dict[bytes, bytes]] = {}
         for word in (*_SOUGHT, *words):
-            self._words.setdefault(sketch(word.encode()), []).append(word.encode())
+            left = sketch(word.encode())
+            hint = next((hint for hint in _HINTS if hint in left), left)
+            self._groups.setdefault(hint, {})[left] = word.encode()
 
     def may_hold(self, data: bytes) -> bool:
         """Whether a proper look is needed."""
@@ -123,7 +127,8 @@ class Sieve:
             return True
         if b"://" in few and b"@" in data and b"://" in data:
             return True
-        suspects = [word for left, words in self._words.items() if left in few for word in words]
+        hinted = [words for hint, words in self._groups.items() if hint in few]
+        suspects = [word for words in hinted for left, word in words.items() if left in few]
         if not suspects:
             return False
         plain = data.translate(_LOWER, _NO_LETTERS)
