@@ -1,6 +1,7 @@
 """Objects that refer to each other: makes the value of a document with references.
 
-A walk from outside in with its own stack, as in `inert`. What can be made empty is made before its contents, so that these may refer to it.
+A walk from outside in with its own stack, as in `inert`. What can be made empty is made before its contents, so that these may
+refer to it.
 What can't (a tuple in a cycle) is stood in for by a Promise, and put in at the end.
 """
 
@@ -68,9 +69,8 @@ class _Assembly:
         result: Any = None
         while stack:
             frame = stack[-1]
-            for slot, child in frame.rest:
-                if isinstance(child, Reference):
-                    child = self.reader.target(child)
+            for slot, inside in frame.rest:
+                child = self.reader.target(inside) if isinstance(inside, Reference) else inside
                 if not isinstance(child, _NODES):
                     frame.contents[slot] = child
                     continue

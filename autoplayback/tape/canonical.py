@@ -7,12 +7,15 @@ Whether two places share one object doesn't matter.
 from __future__ import annotations
 
 import struct
+from hashlib import blake2b
 from typing import Any, Final
 
 from autoplayback.tape.inert import Inert, Tagged, inspect
 
-
 _FLOAT: Final = struct.Struct(">d")
+_LONG: Final = 64
+"""Bytes of a container's form from which on its digest stands for it: else every level of a deep tree would be copied by all
+above."""
 _NAN: Final = _FLOAT.pack(float("nan"))
 
 
@@ -90,9 +93,7 @@ class _Frame:
         elif isinstance(node, Tagged):
             self.kind = "tagged"
             value: Any = node.value
-            if node.kind == "dict" and isinstance(value, list):
-                value = _Unordered(value)
-            elif node.kind in ("set", "frozenset") and isinstance(value, list):
+            if node.kind in ("dict", "set", "frozenset") and isinstance(value, list):
                 value = _Unordered(value)
             self.rest = iter((node.kind, node.type, value, node.extra))
         elif isinstance(node, _Unordered):
@@ -111,7 +112,8 @@ class _Frame:
             letter = b"u"
         else:
             letter = b"l" if self.kind == "list" else b"t"
-        return b"%b%d[%b" % (letter, len(done), b"".join(done))
+        form = b"%b%d[%b" % (letter, len(done), b"".join(done))
+        return form if len(form) < _LONG else b"h" + blake2b(form, digest_size=20).digest()
 
 
 class _Unordered:

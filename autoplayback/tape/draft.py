@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoplayback.originals import perf_counter_ns, time_ns
-from autoplayback.tape.model import Call, End, HandleNote, Outcome, Playback, Scalar, Summary, Tape, TargetNote
+from autoplayback.tape.model import Call, End, HandleNote, Outcome, Playback, Scalar, Summary, Tape
 from autoplayback.tape.values import Encoder
 
 
@@ -36,8 +36,8 @@ class CallDraft:
 class Draft:
     """One operation under way. Adding a call is safe from any thread: `list.append` and `next` on a count are atomic."""
 
-    __slots__ = ("arguments", "calls", "clock", "duration", "encoder", "end", "environment", "handles", "id", "items", "metadata", "next_seq",
-                 "notes", "operation", "playback", "receiver", "seed", "shape", "size", "started", "target", "value")
+    __slots__ = ("arguments", "calls", "clock", "duration", "encoder", "end", "environment", "handles", "id", "items", "metadata",
+                 "next_seq", "notes", "operation", "playback", "receiver", "seed", "shape", "size", "started", "target", "value")
 
     def __init__(self, id: str, target: Any, seed: int, environment: Mapping[str, Any], encoder: Encoder | None = None) -> None:
         self.id = id
@@ -73,8 +73,8 @@ class Draft:
         """The finished tape, as a value."""
         notes = {target: target.note for target in {self.target, *(call.target for call in self.calls)}}
         calls = tuple(
-            Call(c.seq, notes[c.target], c.receiver, c.asked, Outcome(c.end, c.value, None if c.items is None else tuple(c.items)),
-                 c.started, c.duration)
+            Call(c.seq, notes[c.target], c.receiver, c.asked,
+                 Outcome(c.end, c.value, None if c.items is None else tuple(c.items)), c.started, c.duration)
             for c in sorted(self.calls, key=lambda c: c.seq)
         )
         return Tape(
@@ -88,4 +88,5 @@ class Draft:
     def summary(self, size: int) -> Summary:
         """The tape's row in an index, `size` being its compressed bytes."""
         outcome = "raised" if self.end is End.RAISED else "returned"
-        return Summary(self.id, self.operation, self.started, self.duration / 1e9, outcome, len(self.calls), size, dict(self.metadata))
+        seconds = self.duration / 1e9
+        return Summary(self.id, self.operation, self.started, seconds, outcome, len(self.calls), size, dict(self.metadata))

@@ -1,6 +1,7 @@
 """From a Python value to its document, at the call and on the caller's thread.
 
-Two ways lead to the same format. What is plain all through (the usual JSON-like data) goes to ormsgpack as it stands. Everything else is
+Two ways lead to the same format. What is plain all through (the usual JSON-like data) goes to ormsgpack as it stands. Everything
+else is
 first walked into a private tree (see `wire` for why private).
 """
 

@@ -132,7 +132,7 @@ class GraphReader:
             raise TapeError("cut short")
         self._deeper()
         for _ in range(length):
-            into.append(self.value())
+            into.append(self.value())  # noqa: PERF401  one at a time: a reference may lead here meanwhile
         self.level -= 1
         return into
 

@@ -39,7 +39,7 @@ class Tagged:
     """What restoring needs beyond what one looks at: fields of a subclass, a deque's length, a time's zone."""
 
 
-Inert: TypeAlias = "None | bool | int | float | str | bytes | list[Any] | dict[str, Any] | Tagged"
+Inert: TypeAlias = "bool | int | float | str | bytes | list[Any] | dict[str, Any] | Tagged | None"
 
 _EXPANSION: Final = 1_000_000
 """Nodes that shared containers may add to an inert tree, each time they are met: beyond, they stay references, or a small hostile
@@ -63,7 +63,8 @@ def inspect(document: bytes) -> Inert:
     """The inert tree of a document. What is shared stands at each of its places; a cycle ends in `Tagged("ref", "", number)`."""
     try:
         try:
-            return read_quickly(document, BUILDER)  # type: ignore[no-any-return]
+            tree: Inert = read_quickly(document, BUILDER)
+            return tree
         except Referring:
             return _Expanding(document).tree()
     except Exception as error:
@@ -92,12 +93,12 @@ class _Expanding:
         stack = [(root, iter(slots(root)))]
         while stack:
             node, rest = stack[-1]
-            for slot, child in rest:
-                shared = isinstance(child, Reference)
-                if shared:
-                    number, child = child.number, self.reader.target(child)
+            for slot, inside in rest:
+                child = inside
+                if isinstance(inside, Reference):
+                    child = self.reader.target(inside)
                     if id(child) in open_ or self.spent > _EXPANSION:
-                        put(node, slot, Tagged("ref", "", number))
+                        put(node, slot, Tagged("ref", "", inside.number))
                         continue
                     put(node, slot, child)
                 if not isinstance(child, _NODES):

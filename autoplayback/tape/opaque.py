@@ -22,4 +22,6 @@ class Opaque:
         return self._autoplayback_type, self._autoplayback_reason
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{name!r} of a {self._autoplayback_type}: this value could not be recorded, so the tape doesn't have it")
+        raise AttributeError(
+            f"{name!r} of a {self._autoplayback_type}: this value could not be recorded, so the tape doesn't have it"
+        )

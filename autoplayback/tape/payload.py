@@ -1,4 +1,5 @@
-"""A whole tape as bytes, and back. Values stay encoded documents of their own (`bin`), so that one can be read without the others."""
+"""A whole tape as bytes, and back. Values stay encoded documents of their own (`bin`), so that one can be read without the
+others."""
 
 from __future__ import annotations
 

@@ -49,7 +49,9 @@ def is_plain(value: Any, limit: int) -> bool:
 
 
 def _is_large_plain(value: Any, limit: int) -> bool:
-    level, containers, nodes = [value], [], 0
+    level = [value]
+    containers: list[Any] = []
+    nodes = 0
     for _ in range(_LEVELS):
         inside = get_referents(*level)
         nodes += len(inside)
@@ -61,13 +63,14 @@ def _is_large_plain(value: Any, limit: int) -> bool:
             return sum(map(getrefcount, containers)) == _ONCE_LISTED * len(containers) or _distinct([value, *containers])
         if not types <= PLAIN:
             return False
-        level = inside if types <= CONTAINERS else [item for item in inside if type(item) is dict or type(item) is list]
+        level = inside if types <= CONTAINERS else [item for item in inside if type(item) in CONTAINERS]
         containers += level
     return False
 
 
 def _types(inside: list[Any], parents: int) -> set[type]:
-    """The types of what is inside so many containers. Rows of a table repeat their types, which one comparison of lists (by identity,
+    """The types of what is inside so many containers. Rows of a table repeat their types, which one comparison of lists (by
+    identity,
     faster than hashing) confirms."""
     types = list(map(type, inside))
     width, rest = divmod(len(types), parents)
@@ -96,10 +99,11 @@ _ONCE_LISTED = 3
 
 
 def _calibrated() -> None:
-    """Asks the interpreter for both numbers: later ones may count borrowed references differently. Too low costs a little time (always
+    """Asks the interpreter for both numbers: later ones may count borrowed references differently. Too low costs a little time
+    (always
     the sure way), never a wrong answer, as a container at two places counts more than one at one."""
     global _ONCE, _ONCE_LISTED
-    value = [[], []]
+    value: list[Any] = [[], []]
     below = get_referents(value)
     containers = itemgetter(0, 1)(below)
     _ONCE = sum(map(getrefcount, containers)) // 2

@@ -76,13 +76,13 @@ def _make(kind: type) -> Plan:
 
 def _list(walk: Walk, value: list[Any]) -> Any:
     met = walk.enter(value)
-    if met is None:
-        values = value.copy()
-        met = None if len(values) < rows.FEW or walk.careful else _many(walk, values)
-        if met is None:
-            met = walk.items(values)
-        walk.level -= 1
-    return met
+    if met is not None:
+        return met
+    values = value.copy()
+    table = None if len(values) < rows.FEW or walk.careful else _many(walk, values)
+    content = walk.items(values) if table is None else table
+    walk.level -= 1
+    return content
 
 
 def _many(walk: Walk, values: list[Any]) -> Ext | None:
@@ -178,8 +178,9 @@ def _type_reference(value: type) -> str:
 
 def _function_reference(value: Any) -> str:
     module, name = value.__module__, value.__qualname__
-    if isinstance(value, types.BuiltinFunctionType) and not (value.__self__ is None or isinstance(value.__self__, types.ModuleType)):
-        return ""
+    owner = value.__self__ if isinstance(value, types.BuiltinFunctionType) else None
+    if not (owner is None or isinstance(owner, types.ModuleType)):
+        return ""  # a method of a built-in object
     return f"{module}:{name}" if isinstance(module, str) else ""
 
 
@@ -318,7 +319,7 @@ def _scalar_content(convert: Callable[[Any], Any]) -> Callable[[Walk, Any], Any]
 
 def _adapted(adapter: registry.Adapter, kind: type) -> Plan:
     """A type that an adapter knows; of a subclass, the adapter's type and its own fields stand beside what the adapter wrote."""
-    name, tag, dump = type_name(kind), adapter.kind, adapter.dump
+    name, tag, dump = adapter.name if adapter.closed else type_name(kind), adapter.kind, adapter.dump
     derived = name != adapter.name
     reader = state.Reader(kind) if derived and not adapter.complete else None
 

@@ -23,7 +23,8 @@ class Builder(Protocol):
     """What becomes of each thing a document holds beyond MessagePack's own values. Contents are built already."""
 
     def tagged(self, kind: str, type_: str, value: Any, extra: Any) -> Any:
-        """A TAGGED; also a tuple, set or frozenset (a list of items) and a dict with odd keys (a list of pairs), without a type."""
+        """A TAGGED; also a tuple, set or frozenset (a list of items) and a dict with odd keys (a list of pairs), without a
+        type."""
 
     def bytearray(self, value: bytes) -> Any:
         """A bytearray."""

@@ -1,6 +1,7 @@
 """From a document to objects: only of trusted packages, and without running what their classes define for being made.
 
-No `__init__`, no `__setstate__`, no `__reduce__`: an instance is made by `object.__new__` (or the built-in type it derives from) and
+No `__init__`, no `__setstate__`, no `__reduce__`: an instance is made by `object.__new__` (or the built-in type it derives from)
+and
 its fields are put where they were read. Hashing is the one thing that may run a trusted class's code, for sets and dict keys.
 """
 
@@ -165,7 +166,7 @@ class Rebuilder:
         if adapter is not None:
             cls = restore.adapted_class(type_)
         else:
-            if type(extra) is not dict or not {"adapter", "state", "extra"} >= set(extra) or type(extra.get("adapter")) is not str:
+            if type(extra) is not dict or type(extra.get("adapter")) is not str:
                 raise TapeError(f"no adapter reads {type_} (kind {kind!r})")
             adapter = registry.named(extra["adapter"])
             if adapter is None:

@@ -29,11 +29,10 @@ def blank(cls: type) -> Any:
     return object.__new__(cls)
 
 
-def blank_of(cls: type, base: type) -> Any:
+def blank_of(cls: type, base: Any) -> Any:
     """An empty instance of a subclass of list, dict or set."""
     derived(cls, base)
-    native = next(c for c in cls.__mro__ if not state.is_heap(c))
-    return native.__new__(cls)
+    return native_base(cls).__new__(cls)
 
 
 def fill_dict(made: dict[Any, Any], items: Iterable[tuple[Any, Any]]) -> None:
@@ -90,11 +89,16 @@ def complete(made: Any, fields: dict[str, Any], name: str) -> None:
         if default is _UNSET:
             continue
         if default is _REQUIRED:
-            raise TapeError(
-                f"{name} has a field {field!r} today which the tape, being older, lacks: give it a default, or say which recorded field "
-                f"it was with `moved: {{\"{name}.old_name\": \"{name}.{field}\"}}`"
-            )
+            raise lacking(name, field)
         fields[field] = default()
+
+
+def lacking(name: str, field: str) -> TapeError:
+    """A class has a field that a tape knows nothing of and that has no default."""
+    return TapeError(
+        f"{name} has a field {field!r} today which the tape, being older, lacks: give it a default, or say which recorded "
+        f"field it was with `moved: {{\"{name}.old_name\": \"{name}.{field}\"}}`"
+    )
 
 
 _UNSET: Final[Any] = object()
@@ -131,10 +135,7 @@ def namedtuple(cls: type, fields: dict[str, Any], name: str) -> Any:
         elif field in defaults:
             values.append(defaults[field])
         else:
-            raise TapeError(
-                f"{name} has a field {field!r} today which the tape, being older, lacks: give it a default, or say which recorded field "
-                f"it was with `moved: {{\"{name}.old_name\": \"{name}.{field}\"}}`"
-            )
+            raise lacking(name, field)
     return tuple.__new__(cls, values)
 
 

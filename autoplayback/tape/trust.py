@@ -7,34 +7,11 @@ import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from autoplayback.errors import NotTrusted, TapeError
+from autoplayback.tape import standard
 from autoplayback.tape.names import type_name
-
-_STANDARD: Final = frozenset("""
-    abc argparse array ast asyncio base64 binascii bisect calendar codecs collections configparser contextlib copy csv dataclasses
-    datetime decimal difflib email enum errno fractions functools getpass gettext graphlib gzip hashlib heapq hmac html http
-    imaplib inspect io ipaddress itertools json keyword linecache locale logging lzma mailbox math mimetypes netrc numbers
-    operator optparse pathlib pickle plistlib poplib pprint queue re reprlib sched secrets select selectors shelve shlex smtplib
-    socket sqlite3 ssl statistics string stringprep struct tarfile textwrap time timeit token tokenize tomllib traceback types
-    typing unicodedata urllib uuid warnings wave weakref xml xmlrpc zipfile zlib zoneinfo concurrent subprocess
-    _decimal _io _socket _ssl _struct _json _csv _collections_abc _queue
-""".split())
-"""Packages of the standard library which are harmless to import, and whose classes' instances do nothing when they are made or
-freed. Not among them: what acts on import (`antigravity`, `this`), or on files when freed (`tempfile`)."""
-_HARMFUL: Final = frozenset({"subprocess:Popen", "asyncio", "logging.handlers", "logging:FileHandler"})
-_BUILTIN_TYPES: Final = frozenset({
-    "bool", "bytearray", "bytes", "complex", "dict", "enumerate", "filter", "float", "frozenset", "int", "list", "map", "memoryview",
-    "object", "range", "reversed", "set", "slice", "str", "tuple", "type", "zip",
-})
-_NAMELESS: Final = {kind.__name__: kind for kind in (type(None), type(...), type(NotImplemented), type({}.keys()), type({}.values()), type({}.items()))}
-"""Built-in types that no module has by their names."""
-_BUILTIN_FUNCTIONS: Final = frozenset({
-    "abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "hash", "hex", "id", "isinstance", "issubclass", "iter", "len",
-    "max", "min", "next", "oct", "ord", "pow", "repr", "round", "sorted", "sum",
-})
-"""Those with which a made-up tape can do no harm, whoever calls them with whatever."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +59,9 @@ class Trust:
         found = self._find(name)
         if not isinstance(found, type):
             raise TapeError(f"{name} is no class any more, but {type(found).__name__}")
-        self._same(name, type_name(found))
+        module, _, qualname = type_name(found).partition(":")  # which a trusted module may merely have imported from another
+        if not self.includes(module) and not standard.is_harmless(found, module) and standard.built_in(qualname) is not found:
+            raise self._refusal(name, module)
         return found
 
     def find_function(self, name: str) -> Any:
@@ -91,10 +70,10 @@ class Trust:
         if not callable(found) or isinstance(found, (type, types.ModuleType)):
             raise TapeError(f"{name} is no function any more, but {type(found).__name__}")
         module = getattr(found, "__module__", None)
-        if module == "builtins" and found.__name__ in _BUILTIN_FUNCTIONS:
+        if module == "builtins" and standard.built_in(getattr(found, "__name__", "")) is found:
             return found
         if not isinstance(module, str) or not self.includes(module):
-            raise NotTrusted(f"{name} is a function of {module}, which the config doesn't trust: add `trust: [{_top(str(module))}]`")
+            raise self._refusal(name, str(module))
         return found
 
     def find_module(self, name: str) -> types.ModuleType:
@@ -107,46 +86,35 @@ class Trust:
     def _find(self, name: str) -> Any:
         now = self.current(name)
         module_name, _, qualname = now.partition(":")
-        self._check(name, module_name, qualname)
-        if module_name == "builtins" and qualname in _NAMELESS:
-            return _NAMELESS[qualname]
+        if module_name == "builtins":
+            found = standard.built_in(qualname)
+            if found is None:
+                raise self._refusal(name, module_name)
+            return found
+        if not self.includes(module_name) and not standard.may_import(module_name):
+            raise self._refusal(name, module_name)
+        last = qualname.rpartition(".")[2]
         if "<locals>" in qualname:
-            raise TapeError(f"{now} was made inside a function and can't be found by its name; "
-                            f"move it to its module and add `moved: {{\"{name}\": \"{module_name}:{qualname.rpartition('.')[2]}\"}}`")
+            raise TapeError(
+                f"{now} was made inside a function and can't be found by its name; move it to its module and add "
+                + _moved(name, f"{module_name}:{last}")
+            )
         try:
-            found: Any = _imported(module_name)
+            found = _imported(module_name)
         except TapeError as error:
-            raise TapeError(f"{error.reason}; if {qualname} has moved, add `moved: {{\"{name}\": \"new.module:{qualname}\"}}`") from None
+            raise TapeError(f"{error.reason}; if {qualname} has moved, add {_moved(name, f'new.module:{qualname}')}") from None
         for part in qualname.split("."):
-            inside = _attribute(found, part)
-            if inside is None:
-                raise TapeError(f"{module_name} has no {qualname} any more; add `moved: {{\"{name}\": \"{self._elsewhere(qualname)}\"}}`")
-            found = inside
+            found = _attribute(found, part)
+            if found is None:
+                raise TapeError(f"{module_name} has no {qualname} any more; add {_moved(name, self._elsewhere(last))}")
         return found
 
-    def _check(self, name: str, module: str, qualname: str) -> None:
-        if self.includes(module):
-            return
-        if module == "builtins":
-            if qualname in _BUILTIN_TYPES or qualname in _NAMELESS or qualname in _BUILTIN_FUNCTIONS or isinstance(_builtin_exception(qualname), type):
-                return
-        elif _top(module) in _STANDARD and module in _harmless_modules(module) and f"{module}:{qualname}" not in _HARMFUL:
-            return
-        raise self._refusal(name, module)
-
-    def _same(self, name: str, real: str) -> None:
-        """That the class found by a trusted name isn't one which a trusted module merely imported from an untrusted one."""
-        module, _, qualname = real.partition(":")
-        if module == self.current(name).partition(":")[0]:
-            return
-        self._check(real, module, qualname)
-
     def _refusal(self, name: str, module: str) -> NotTrusted:
-        return NotTrusted(f"{name} isn't of a package the config trusts; if it should be made again, add `trust: [{_top(module)}]`")
+        top = module.partition(".")[0]
+        return NotTrusted(f"{name} isn't of a package the config trusts; if it should be made again, add `trust: [{top}]`")
 
-    def _elsewhere(self, qualname: str) -> str:
+    def _elsewhere(self, last: str) -> str:
         """Where a class of that name is now, as far as the loaded modules of trusted packages show; else a placeholder."""
-        last = qualname.rpartition(".")[2]
         for name, module in sorted(sys.modules.items()):
             if self.includes(name) and isinstance(module, types.ModuleType):
                 found = module.__dict__.get(last)
@@ -155,20 +123,9 @@ class Trust:
         return f"new.module:{last}"
 
 
-def _top(module: str) -> str:
-    return module.partition(".")[0]
-
-
-def _harmless_modules(module: str) -> tuple[str, ...]:
-    """The module itself where importing it is harmless: submodules of the standard library which start something are left out."""
-    return () if module.endswith("__main__") or module in _HARMFUL else (module,)
-
-
-def _builtin_exception(qualname: str) -> Any:
-    import builtins
-
-    found = builtins.__dict__.get(qualname)
-    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+def _moved(old: str, new: str) -> str:
+    """The line of the config that says what has become of a class."""
+    return f'`moved: {{"{old}": "{new}"}}`'
 
 
 def _imported(name: str) -> types.ModuleType:

@@ -1,4 +1,5 @@
-"""ULIDs: 26 characters of Crockford's base 32, 48 bits of milliseconds and 80 random ones; sorted as text they are in order of time."""
+"""ULIDs: 26 characters of Crockford's base 32, 48 bits of milliseconds and 80 random ones; sorted as text they are in order of
+time."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from autoplayback.tape.canonical import canonical
 from autoplayback.tape.encoder import Encoder, isdata
 from autoplayback.tape.inert import Inert, Tagged, inspect, named
-from autoplayback.tape.render import render
 from autoplayback.tape.rebuild import Trust, rebuild
+from autoplayback.tape.render import render
 
 __all__ = ["Encoder", "Inert", "Tagged", "Trust", "canonical", "inspect", "isdata", "named", "rebuild", "render"]

@@ -1,19 +1,20 @@
 """The byte level of a value document: MessagePack with the extension codes of FORMAT.md.
 
 ormsgpack does the work. It is called with `default=None` only: a hook of ours running in the middle of a container that
-another thread of the service is changing makes ormsgpack read freed memory (seen as a segmentation fault in 1.13). So values are first
+another thread of the service is changing makes ormsgpack read freed memory (seen as a segmentation fault in 1.13). So values are
+first
 turned into a private tree of plain values and `Ext`s, which nobody else can touch.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import ormsgpack
 from ormsgpack import Ext
 
-__all__ = ["Ext", "pack", "Code"]
+__all__ = ["Code", "Ext", "pack"]
 
 _STRICT: Final = (
     ormsgpack.OPT_PASSTHROUGH_DATACLASS

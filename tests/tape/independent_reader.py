@@ -106,9 +106,21 @@ class Document:
             return "int", int.from_bytes(self.take(1 << ((first - 0xCC) & 3)), "big", signed=first >= 0xD0)
         if 0xD4 <= first <= 0xD8:
             return "ext", 1 << first - 0xD4
-        kind, size = {0xC4: ("bin", 1), 0xC5: ("bin", 2), 0xC6: ("bin", 4), 0xC7: ("ext", 1), 0xC8: ("ext", 2), 0xC9: ("ext", 4),
-                      0xD9: ("str", 1), 0xDA: ("str", 2), 0xDB: ("str", 4), 0xDC: ("array", 2), 0xDD: ("array", 4), 0xDE: ("map", 2),
-                      0xDF: ("map", 4)}[first]
+        kind, size = {
+            0xC4: ("bin", 1),
+            0xC5: ("bin", 2),
+            0xC6: ("bin", 4),
+            0xC7: ("ext", 1),
+            0xC8: ("ext", 2),
+            0xC9: ("ext", 4),
+            0xD9: ("str", 1),
+            0xDA: ("str", 2),
+            0xDB: ("str", 4),
+            0xDC: ("array", 2),
+            0xDD: ("array", 4),
+            0xDE: ("map", 2),
+            0xDF: ("map", 4),
+        }[first]
         return kind, int.from_bytes(self.take(size), "big")
 
     def take(self, size: int) -> bytes:
@@ -138,8 +150,15 @@ def tape(payload: bytes) -> dict[str, Any]:
 
     targets = content["targets"]
     content["calls"] = [
-        {"seq": seq, "target": targets[target][0], "receiver": receiver, "arguments": value(arguments), "outcome": outcome(parts[:3]),
-         "started": parts[3], "duration": parts[4]}
+        {
+            "seq": seq,
+            "target": targets[target][0],
+            "receiver": receiver,
+            "arguments": value(arguments),
+            "outcome": outcome(parts[:3]),
+            "started": parts[3],
+            "duration": parts[4],
+        }
         for seq, target, receiver, arguments, *parts in content["calls"]
     ]
     content["outcome"] = outcome(content["outcome"])

@@ -1,4 +1,5 @@
-"""Classes whose instances the tests put on tapes, strategies for values, and what it means for two values to be exactly the same."""
+"""Classes whose instances the tests put on tapes, strategies for values, and what it means for two values to be exactly the
+same."""
 
 from __future__ import annotations
 
@@ -7,10 +8,8 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import fractions
 import math
 import pathlib
-import uuid
 import zoneinfo
 from typing import Any, NamedTuple
 
@@ -133,8 +132,13 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, decimal.Decimal):
         return str(a) == str(b)
     if isinstance(a, BaseException):
-        return (same(a.args, b.args) and same(a.__cause__, b.__cause__) and same(a.__context__, b.__context__)
-                and a.__suppress_context__ is b.__suppress_context__ and same_fields(a, b))
+        return (
+            same(a.args, b.args)
+            and same(a.__cause__, b.__cause__)
+            and same(a.__context__, b.__context__)
+            and a.__suppress_context__ is b.__suppress_context__
+            and same_fields(a, b)
+        )
     if dataclasses.is_dataclass(a) or isinstance(a, (Plain, Slotted, Box)):
         return same_fields(a, b)
     return bool(a == b)
@@ -149,19 +153,39 @@ def same_fields(a: Any, b: Any) -> bool:
     return True
 
 
-zones = st.none() | st.sampled_from([datetime.UTC, datetime.timezone(datetime.timedelta(hours=-3, minutes=-30), "x"),
-                                     zoneinfo.ZoneInfo("Europe/Berlin")])
+zones = st.none() | st.sampled_from(
+    [datetime.UTC, datetime.timezone(datetime.timedelta(hours=-3, minutes=-30), "x"), zoneinfo.ZoneInfo("Europe/Berlin")]
+)
 hashables = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(st.characters()), st.binary(max_size=20),
-    st.decimals(allow_nan=False), st.fractions().filter(lambda f: abs(f) < 10**30), st.uuids(), st.dates(), st.timedeltas(),
-    st.complex_numbers(allow_nan=False), st.sampled_from([Color.RED, Color.GREEN, Level.LOW, Access.READ | Access.WRITE, Access(0)]),
-    st.builds(Key, st.text()), st.builds(Cents, st.integers()), st.builds(pathlib.PurePosixPath, st.sampled_from(["a", "/b/c"])),
-    st.builds(Point, st.integers(), st.text(max_size=3)), st.sampled_from([int, Plain, len.__class__.__base__, greet]),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(st.characters()),
+    st.binary(max_size=20),
+    st.decimals(allow_nan=False),
+    st.fractions().filter(lambda f: abs(f) < 10**30),
+    st.uuids(),
+    st.dates(),
+    st.timedeltas(),
+    st.complex_numbers(allow_nan=False),
+    st.sampled_from([Color.RED, Color.GREEN, Level.LOW, Access.READ | Access.WRITE, Access(0)]),
+    st.builds(Key, st.text()),
+    st.builds(Cents, st.integers()),
+    st.builds(pathlib.PurePosixPath, st.sampled_from(["a", "/b/c"])),
+    st.builds(Point, st.integers(), st.text(max_size=3)),
+    st.sampled_from([int, Plain, len.__class__.__base__, greet]),
 )
 leaves = hashables | st.one_of(
-    st.floats(), st.text(st.characters(categories=["Cs", "L"])), st.integers(2**63 - 2, 2**64 + 2), st.datetimes(timezones=zones),
-    st.times(), st.builds(bytearray, st.binary(max_size=9)), st.builds(range, st.integers(-5, 5), st.integers(0, 9)),
-    st.builds(slice, st.integers(0, 3)), st.just(...),
+    st.floats(),
+    st.text(st.characters(categories=["Cs", "L"])),
+    st.integers(2**63 - 2, 2**64 + 2),
+    st.datetimes(timezones=zones),
+    st.times(),
+    st.builds(bytearray, st.binary(max_size=9)),
+    st.builds(range, st.integers(-5, 5), st.integers(0, 9)),
+    st.builds(slice, st.integers(0, 3)),
+    st.just(...),
 )
 keys = hashables | st.tuples(hashables, hashables) | st.frozensets(hashables, max_size=2)
 
@@ -171,14 +195,29 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     lists = st.lists(inner, max_size=4)
     fields = st.dictionaries(st.sampled_from("abcd"), inner, max_size=3)
     return st.one_of(
-        lists, st.dictionaries(st.text(max_size=5), inner, max_size=4), st.dictionaries(keys, inner, max_size=3), st.tuples(inner, inner),
-        st.builds(tuple, lists), st.sets(hashables, max_size=4), st.frozensets(hashables, max_size=3),
-        st.builds(Line, st.text(max_size=3), inner, lists), st.builds(Point, inner, inner), inner.map(Box),
-        st.builds(lambda f: Plain(**f), fields), st.builds(Slotted, inner, inner), inner.map(Both), inner.map(Pair),
-        st.builds(Names, lists), st.builds(Headers, fields), st.builds(collections.OrderedDict, fields),
-        st.builds(lambda f: collections.defaultdict(list, f), fields), st.builds(lambda l: collections.deque(l, maxlen=9), lists),
-        st.builds(Refused, st.integers(), st.text(max_size=3)), st.builds(ValueError, inner, inner),
-        st.lists(st.builds(Point, leaves, leaves), min_size=9, max_size=11), st.lists(st.tuples(leaves, leaves), min_size=9, max_size=11),
+        lists,
+        st.dictionaries(st.text(max_size=5), inner, max_size=4),
+        st.dictionaries(keys, inner, max_size=3),
+        st.tuples(inner, inner),
+        st.builds(tuple, lists),
+        st.sets(hashables, max_size=4),
+        st.frozensets(hashables, max_size=3),
+        st.builds(Line, st.text(max_size=3), inner, lists),
+        st.builds(Point, inner, inner),
+        inner.map(Box),
+        st.builds(lambda f: Plain(**f), fields),
+        st.builds(Slotted, inner, inner),
+        inner.map(Both),
+        inner.map(Pair),
+        st.builds(Names, lists),
+        st.builds(Headers, fields),
+        st.builds(collections.OrderedDict, fields),
+        st.builds(lambda f: collections.defaultdict(list, f), fields),
+        st.builds(collections.deque, lists, st.just(9)),
+        st.builds(Refused, st.integers(), st.text(max_size=3)),
+        st.builds(ValueError, inner, inner),
+        st.lists(st.builds(Point, leaves, leaves), min_size=9, max_size=11),
+        st.lists(st.tuples(leaves, leaves), min_size=9, max_size=11),
     )
 
 

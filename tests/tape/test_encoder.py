@@ -34,9 +34,32 @@ class Touchy:
 
 def subclass(base: type) -> type:
     """A subclass of a built-in type which refuses likewise."""
-    names = ("__eq__", "__repr__", "__str__", "__len__", "__iter__", "__getattr__", "__reduce_ex__", "__getitem__", "__getattribute__",
-             "__int__", "__float__", "__bytes__", "__index__", "keys", "items", "values", "copy", "__bool__", "__getstate__")
-    return type(f"Touchy_{base.__name__}", (base,), {"__module__": __name__, **{name: Touchy._refuse for name in names}, "__hash__": base.__hash__})
+    names = (
+        "__eq__",
+        "__repr__",
+        "__str__",
+        "__len__",
+        "__iter__",
+        "__getattr__",
+        "__reduce_ex__",
+        "__getitem__",
+        "__getattribute__",
+        "__int__",
+        "__float__",
+        "__bytes__",
+        "__index__",
+        "keys",
+        "items",
+        "values",
+        "copy",
+        "__bool__",
+        "__getstate__",
+    )
+    return type(
+        f"Touchy_{base.__name__}",
+        (base,),
+        {"__module__": __name__, **dict.fromkeys(names, Touchy._refuse), "__hash__": base.__hash__},
+    )
 
 
 @pytest.mark.parametrize("base", [list, dict, tuple, set, frozenset, str, int, float, bytes, bytearray, ValueError])
@@ -98,9 +121,24 @@ def live_objects() -> list[Any]:
     running = coroutine()
     running.close()
     return [
-        threading.Lock(), threading.RLock(), socket.socket(), generator(), running, sys._getframe(), open(__file__), weakref.ref(Plain),  # noqa: SIM115
-        iter([]), map(int, []), lambda: 1, (lambda: 1).__code__, threading.local(), memoryview(b""), sys.stdout, object().__init__,
-        {}.__class__.__dict__["get"], Local,
+        threading.Lock(),
+        threading.RLock(),
+        socket.socket(),
+        generator(),
+        running,
+        sys._getframe(),
+        open(__file__),
+        weakref.ref(Plain),
+        iter([]),
+        map(int, []),
+        lambda: 1,
+        (lambda: 1).__code__,
+        threading.local(),
+        memoryview(b""),
+        sys.stdout,
+        object().__init__,
+        {}.__class__.__dict__["get"],
+        Local,
     ]
 
 
@@ -237,8 +275,17 @@ def test_plain_data_is_told_apart_at_a_glance() -> None:
     shared: list[Any] = []
     wide = [{"a": i, "b": str(i), "c": None} for i in range(300)]
     plain: list[Any] = [[], {}, [1, "a"], {"a": {"b": [1, {}]}}, wide, [wide, {}], [[], []], [[[]] * 1] * 1]
-    odd: list[Any] = [[()], [bytearray()], {"a": [memoryview(b"")]}, {("k",): 1}, [shared, shared], [{"x": shared}, {"y": shared}],
-                      [*wide, shared, [shared]], [*wide, {"a": bytearray()}], [*wide, *[{"a": 1, "b": "x", "c": b""}] * 2]]
+    odd: list[Any] = [
+        [()],
+        [bytearray()],
+        {"a": [memoryview(b"")]},
+        {("k",): 1},
+        [shared, shared],
+        [{"x": shared}, {"y": shared}],
+        [*wide, shared, [shared]],
+        [*wide, {"a": bytearray()}],
+        [*wide, *[{"a": 1, "b": "x", "c": b""}] * 2],
+    ]
     cycle: list[Any] = []
     cycle.append([cycle])
     odd.append(cycle)

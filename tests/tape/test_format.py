@@ -67,7 +67,18 @@ def test_an_independent_reader_sees_the_same(value: Any) -> None:
 
 def test_numbers_of_containers_count_as_the_format_says() -> None:
     """Each reference of a document with every sort of container leads to what it should."""
-    kinds: list[Any] = [[1], {"a": 1}, {1: 2}, ([],), {1}, bytearray(b"x"), Plain(a=1), [(1, 2)] * 9, [Plain(a=i, b=i) for i in range(9)], ValueError()]
+    kinds: list[Any] = [
+        [1],
+        {"a": 1},
+        {1: 2},
+        ([],),
+        {1},
+        bytearray(b"x"),
+        Plain(a=1),
+        [(1, 2)] * 9,
+        [Plain(a=i, b=i) for i in range(9)],
+        ValueError(),
+    ]
     document = Encoder().encode([kinds, list(kinds)])
     reader = GraphReader(document, BUILDER)
     first, second = reader.read()

@@ -28,7 +28,11 @@ SECONDS = 3.0
 
 def read(document: bytes) -> None:
     """All that is done to documents of tapes."""
-    for use in (lambda: render(inspect(document)), lambda: canonical(document), lambda: rebuild(document, TRUST, lambda number: number)):
+    for use in (
+        lambda: render(inspect(document)),
+        lambda: canonical(document),
+        lambda: rebuild(document, TRUST, lambda number: number),
+    ):
         try:
             use()
         except TapeError:
@@ -88,30 +92,142 @@ def anything(dice: random.Random, depth: int = 0) -> Any:
     some = lambda count: [anything(dice, depth + 1) for _ in range(dice.randrange(count))]  # noqa: E731
     choice = dice.randrange(6 if depth > 4 else 16)
     if choice < 6:
-        return dice.choice((None, True, -1, 0, 1, 5, 2**40, 1.5, "", "args", "x", "tests.tape.samples:Plain", b"", b"\x93\0\0", "Europe/Berlin",
-                            "2026-01-01", "<f8", "O", 10**18))
+        return dice.choice(
+            (
+                None,
+                True,
+                -1,
+                0,
+                1,
+                5,
+                2**40,
+                1.5,
+                "",
+                "args",
+                "x",
+                "tests.tape.samples:Plain",
+                b"",
+                b"\x93\0\0",
+                "Europe/Berlin",
+                "2026-01-01",
+                "<f8",
+                "O",
+                10**18,
+            )
+        )
     if choice < 8:
         return some(5)
     if choice < 10:
-        return {dice.choice(("a", "args", "cause", "class", "adapter", "state", "extra", "notes", "", "index", "values")): item for item in some(4)}
+        return {
+            dice.choice(("a", "args", "cause", "class", "adapter", "state", "extra", "notes", "", "index", "values")): item
+            for item in some(4)
+        }
     if choice < 14:
         return Ext(Code.TAGGED, pack([dice.choice(KINDS), dice.choice(TYPES), *some(3)]))
-    return Ext(dice.randrange(10), pack(dice.choice((some(4), dice.randrange(20), [1, [some(3), some(3)]], [5, "object", TYPES[0], ["a"], [some(2)]]))))
+    return Ext(
+        dice.randrange(10),
+        pack(dice.choice((some(4), dice.randrange(20), [1, [some(3), some(3)]], [5, "object", TYPES[0], ["a"], [some(2)]]))),
+    )
 
 
-KINDS = ["object", "record", "namedtuple", "pydantic", "list", "tuple", "set", "frozenset", "dict", "str", "int", "float", "bytes", "bytearray", "enum",
-         "exception", "class", "function", "module", "method", "handle", "opaque", "ref", "value", "array", "scalar", "pandas", "nonsense", ""]
-TYPES = ["tests.tape.samples:Plain", "tests.tape.samples:Line", "tests.tape.samples:Point", "tests.tape.samples:Pair", "tests.tape.samples:Box",
-         "tests.tape.samples:Color", "tests.tape.samples:Access", "tests.tape.samples:Names", "tests.tape.samples:Headers", "tests.tape.samples:Refused",
-         "tests.tape.samples:greet", "tests.tape.samples", "builtins:ValueError", "builtins:ExceptionGroup", "builtins:OSError", "builtins:dict",
-         "builtins:UnicodeDecodeError", "builtins:type", "os:system", "nowhere:X", "", ":", "builtins:StopIteration", "collections:OrderedDict",
-         "collections:Counter", "types:SimpleNamespace", "datetime:datetime", "datetime:date", "datetime:time", "datetime:timedelta",
-         "datetime:timezone", "zoneinfo:ZoneInfo", "decimal:Decimal", "fractions:Fraction", "builtins:complex", "uuid:UUID", "builtins:range",
-         "builtins:slice", "collections:deque", "collections:defaultdict", "builtins:mappingproxy", "_io:BytesIO", "_io:StringIO",
-         "builtins:memoryview", "array:array", "functools:partial", "re:Pattern", "time:struct_time", "os:stat_result", "ipaddress:IPv4Address",
-         "ipaddress:IPv6Network", "pathlib:PosixPath", "pathlib:WindowsPath", "builtins:dict_keys", "builtins:dict_items", "numpy:ndarray", "numpy:float64",
-         "numpy:dtype", "pandas:DataFrame", "pandas:Series", "pandas.core.frame:DataFrame", "pandas.core.indexes.multi:MultiIndex",
-         "pandas.core.indexes.datetimes:DatetimeIndex", "pandas._libs.tslibs.timestamps:Timestamp", "pydantic.main:BaseModel"]
+KINDS = [
+    "object",
+    "record",
+    "namedtuple",
+    "pydantic",
+    "list",
+    "tuple",
+    "set",
+    "frozenset",
+    "dict",
+    "str",
+    "int",
+    "float",
+    "bytes",
+    "bytearray",
+    "enum",
+    "exception",
+    "class",
+    "function",
+    "module",
+    "method",
+    "handle",
+    "opaque",
+    "ref",
+    "value",
+    "array",
+    "scalar",
+    "pandas",
+    "nonsense",
+    "",
+]
+TYPES = [
+    "tests.tape.samples:Plain",
+    "tests.tape.samples:Line",
+    "tests.tape.samples:Point",
+    "tests.tape.samples:Pair",
+    "tests.tape.samples:Box",
+    "tests.tape.samples:Color",
+    "tests.tape.samples:Access",
+    "tests.tape.samples:Names",
+    "tests.tape.samples:Headers",
+    "tests.tape.samples:Refused",
+    "tests.tape.samples:greet",
+    "tests.tape.samples",
+    "builtins:ValueError",
+    "builtins:ExceptionGroup",
+    "builtins:OSError",
+    "builtins:dict",
+    "builtins:UnicodeDecodeError",
+    "builtins:type",
+    "os:system",
+    "nowhere:X",
+    "",
+    ":",
+    "builtins:StopIteration",
+    "collections:OrderedDict",
+    "collections:Counter",
+    "types:SimpleNamespace",
+    "datetime:datetime",
+    "datetime:date",
+    "datetime:time",
+    "datetime:timedelta",
+    "datetime:timezone",
+    "zoneinfo:ZoneInfo",
+    "decimal:Decimal",
+    "fractions:Fraction",
+    "builtins:complex",
+    "uuid:UUID",
+    "builtins:range",
+    "builtins:slice",
+    "collections:deque",
+    "collections:defaultdict",
+    "builtins:mappingproxy",
+    "_io:BytesIO",
+    "_io:StringIO",
+    "builtins:memoryview",
+    "array:array",
+    "functools:partial",
+    "re:Pattern",
+    "time:struct_time",
+    "os:stat_result",
+    "ipaddress:IPv4Address",
+    "ipaddress:IPv6Network",
+    "pathlib:PosixPath",
+    "pathlib:WindowsPath",
+    "builtins:dict_keys",
+    "builtins:dict_items",
+    "numpy:ndarray",
+    "numpy:float64",
+    "numpy:dtype",
+    "pandas:DataFrame",
+    "pandas:Series",
+    "pandas.core.frame:DataFrame",
+    "pandas.core.indexes.multi:MultiIndex",
+    "pandas.core.indexes.datetimes:DatetimeIndex",
+    "pandas._libs.tslibs.timestamps:Timestamp",
+    "pydantic.main:BaseModel",
+]
 
 
 def test_made_up_documents_give_our_error_or_a_value() -> None:
@@ -173,39 +289,84 @@ def large(number: int) -> Ext:
 
 
 BOMBS: dict[str, bytes] = {
-    "array of 4 billion": b"\xdd\xff\xff\xff\xff", "map of 4 billion": b"\xdf\xff\xff\xff\xff", "bin of 4 GB": b"\xc6\xff\xff\xff\xff",
-    "str of 4 GB": b"\xdb\xff\xff\xff\xff", "ext of 4 GB": b"\xc9\xff\xff\xff\xff\x01", "many arrays of 4 billion": b"\xdd\xff\xff\xff\xff" * 10_000,
-    "graph of 4 billion": b"\xc7\x05\x00\xdd\xff\xff\xff\xff", "graph, array of 4 billion": b"\xc7\x06\x00\x91\xdd\xff\xff\xff\xff",
-    "arrays in arrays": nested(b"\x91", 1_000_000), "maps in maps": nested(b"\x81\xa1a", 1_000_000), "extensions in extensions": extensions(3000),
-    "tables in tables": extensions(300, Code.MANY), "tagged in tagged": extensions(300, Code.TAGGED), "graphs in graphs": extensions(300, Code.GRAPH),
+    "array of 4 billion": b"\xdd\xff\xff\xff\xff",
+    "map of 4 billion": b"\xdf\xff\xff\xff\xff",
+    "bin of 4 GB": b"\xc6\xff\xff\xff\xff",
+    "str of 4 GB": b"\xdb\xff\xff\xff\xff",
+    "ext of 4 GB": b"\xc9\xff\xff\xff\xff\x01",
+    "many arrays of 4 billion": b"\xdd\xff\xff\xff\xff" * 10_000,
+    "graph of 4 billion": b"\xc7\x05\x00\xdd\xff\xff\xff\xff",
+    "graph, array of 4 billion": b"\xc7\x06\x00\x91\xdd\xff\xff\xff\xff",
+    "arrays in arrays": nested(b"\x91", 1_000_000),
+    "maps in maps": nested(b"\x81\xa1a", 1_000_000),
+    "extensions in extensions": extensions(3000),
+    "tables in tables": extensions(300, Code.MANY),
+    "tagged in tagged": extensions(300, Code.TAGGED),
+    "graphs in graphs": extensions(300, Code.GRAPH),
     "graph, arrays in arrays": b"\xc9" + struct.pack(">I", 1_000_002) + b"\x00" + nested(b"\x91", 1_000_001),
-    "reference to itself": graph(ref(0)), "reference to a part that is one": graph(ref(0, Code.PART), ref(1, Code.PART), ref(0, Code.PART)),
-    "reference to nothing": graph([ref(7)]), "reference to a negative": graph([ref(-1)]), "reference to text": graph([ref("x")]),
-    "part that isn't there": graph([ref(7, Code.PART)]), "huge reference": graph([ref(2**63)]), "empty graph": graph(),
-    "graph within a value": pack([Ext(Code.GRAPH, pack([1]))]), "reference without graph": pack([ref(0)]), "graph of a number": pack(Ext(0, b"\x05")),
-    "tuple that holds itself only": graph(Ext(Code.TUPLE, pack([ref(0)]))), "set that holds itself": graph(Ext(Code.SET, pack([ref(0)]))),
-    "dict whose key is itself": graph(Ext(Code.MAP, pack([ref(0), 1]))), "frozenset in a circle": graph([Ext(Code.FROZENSET, pack([ref(1)]))]),
-    "exception that causes itself": graph(Ext(Code.TAGGED, pack(["exception", "builtins:ValueError", {"args": [], "cause": ref(0), "context": ref(0)}]))),
+    "reference to itself": graph(ref(0)),
+    "reference to a part that is one": graph(ref(0, Code.PART), ref(1, Code.PART), ref(0, Code.PART)),
+    "reference to nothing": graph([ref(7)]),
+    "reference to a negative": graph([ref(-1)]),
+    "reference to text": graph([ref("x")]),
+    "part that isn't there": graph([ref(7, Code.PART)]),
+    "huge reference": graph([ref(2**63)]),
+    "empty graph": graph(),
+    "graph within a value": pack([Ext(Code.GRAPH, pack([1]))]),
+    "reference without graph": pack([ref(0)]),
+    "graph of a number": pack(Ext(0, b"\x05")),
+    "tuple that holds itself only": graph(Ext(Code.TUPLE, pack([ref(0)]))),
+    "set that holds itself": graph(Ext(Code.SET, pack([ref(0)]))),
+    "dict whose key is itself": graph(Ext(Code.MAP, pack([ref(0), 1]))),
+    "frozenset in a circle": graph([Ext(Code.FROZENSET, pack([ref(1)]))]),
+    "exception that causes itself": graph(
+        Ext(Code.TAGGED, pack(["exception", "builtins:ValueError", {"args": [], "cause": ref(0), "context": ref(0)}]))
+    ),
     "date made of itself": graph(Ext(Code.TAGGED, pack(["value", "datetime:date", ref(0)]))),
-    "unhashable in a set": pack(Ext(Code.SET, pack([[]]))), "unhashable key": pack(Ext(Code.MAP, pack([[], 1]))), "odd map": pack(Ext(Code.MAP, pack([1]))),
+    "unhashable in a set": pack(Ext(Code.SET, pack([[]]))),
+    "unhashable key": pack(Ext(Code.MAP, pack([[], 1]))),
+    "odd map": pack(Ext(Code.MAP, pack([1]))),
     "colliding integers in a set": pack(Ext(Code.SET, pack([large((2**61 - 1) * i) for i in range(40_000)]))),
-    "array of a petabyte": numpy_array([2**50]), "array of negative size": numpy_array([-1]), "array of objects from bytes": numpy_array([1], "O", b"12345678"),
-    "dtype bomb": numpy_array([0], f"<V{2**31 - 1}"), "dtype of many fields": numpy_array([1], ",".join(["<f8"] * 50_000)), "dtype of nothing": numpy_array([1], {}),
-    "array of zero-size items": numpy_array([2**40], "<V0", b""), "sub-array bomb": numpy_array([1], ["<f8", [2**40]]),
-    "ip network of names": value("ipaddress:IPv4Network", "x" * 100_000), "decimal of a million digits": value("decimal:Decimal", "9" * 1_000_000),
-    "fraction bomb": value("fractions:Fraction", ["1e999999999", 1]), "regex bomb": value("re:Pattern", "(" * 50_000), "regex flags": value("re:Pattern", "a", 2**40),
-    "regex of repeats": value("re:Pattern", "((a{0,1000}){0,1000}){0,1000}", 32), "slow integer text": value("fractions:Fraction", ["9" * 4_000_000, 1]),
-    "range": value("builtins:range", [0, 2**63, 1]), "huge deque": value("collections:deque", [], 2**62), "negative deque": value("collections:deque", [], -1),
-    "memory view bomb": value("builtins:memoryview", b"1", ["B", [2**60], True]), "string file": value("_io:StringIO", "x", ["\n", 2**62]),
-    "byte file": value("_io:BytesIO", b"", [2**62]), "zone outside the database": value("zoneinfo:ZoneInfo", "../../../etc/passwd"),
-    "array typecode": value("array:array", [2**40], "b"), "partial of nothing": value("functools:partial", [1, [], {}]), "complex of text": value("builtins:complex", ["a", 1]),
+    "array of a petabyte": numpy_array([2**50]),
+    "array of negative size": numpy_array([-1]),
+    "array of objects from bytes": numpy_array([1], "O", b"12345678"),
+    "dtype bomb": numpy_array([0], f"<V{2**31 - 1}"),
+    "dtype of many fields": numpy_array([1], ",".join(["<f8"] * 50_000)),
+    "dtype of nothing": numpy_array([1], {}),
+    "array of zero-size items": numpy_array([2**40], "<V0", b""),
+    "sub-array bomb": numpy_array([1], ["<f8", [2**40]]),
+    "ip network of names": value("ipaddress:IPv4Network", "x" * 100_000),
+    "decimal of a million digits": value("decimal:Decimal", "9" * 1_000_000),
+    "fraction bomb": value("fractions:Fraction", ["1e999999999", 1]),
+    "regex bomb": value("re:Pattern", "(" * 50_000),
+    "regex flags": value("re:Pattern", "a", 2**40),
+    "regex of repeats": value("re:Pattern", "((a{0,1000}){0,1000}){0,1000}", 32),
+    "slow integer text": value("fractions:Fraction", ["9" * 4_000_000, 1]),
+    "range": value("builtins:range", [0, 2**63, 1]),
+    "huge deque": value("collections:deque", [], 2**62),
+    "negative deque": value("collections:deque", [], -1),
+    "memory view bomb": value("builtins:memoryview", b"1", ["B", [2**60], True]),
+    "string file": value("_io:StringIO", "x", ["\n", 2**62]),
+    "byte file": value("_io:BytesIO", b"", [2**62]),
+    "zone outside the database": value("zoneinfo:ZoneInfo", "../../../etc/passwd"),
+    "array typecode": value("array:array", [2**40], "b"),
+    "partial of nothing": value("functools:partial", [1, [], {}]),
+    "complex of text": value("builtins:complex", ["a", 1]),
     "index bomb": value("pandas.core.indexes.range:RangeIndex", [0, 2**62, 1], ["x"], "pandas"),
     "frame without columns": value("pandas.core.frame:DataFrame", {"columns": None, "index": 5, "values": [1]}, [{}], "pandas"),
     "levels": value("pandas.core.indexes.multi:MultiIndex", {"levels": [1], "codes": [2**60], "names": []}, None, "pandas"),
-    "categories": value("pandas.core.series:Series", {"index": None, "values": ["categorical", b"\xff", [], True]}, ["n", {}], "pandas"),
-    "stat of text": value("os:stat_result", ["a"] * 30), "enum of everything": pack(Ext(Code.TAGGED, pack(["enum", "tests.tape.samples:Access", ["X", 2**200 % 2**63]]))),
-    "group of nothing": value("builtins:ExceptionGroup", {"args": ["m", []]}, None, "exception"), "int of text": value("tests.tape.samples:Cents", "5", None, "int"),
-    "empty": b"", "reserved byte": b"\xc1", "bytes behind": b"\xc0" * 9, "bad UTF-8": b"\xa2\xff\xff", "timestamp extension": b"\xd6\xff\0\0\0\0",
+    "categories": value(
+        "pandas.core.series:Series", {"index": None, "values": ["categorical", b"\xff", [], True]}, ["n", {}], "pandas"
+    ),
+    "stat of text": value("os:stat_result", ["a"] * 30),
+    "enum of everything": pack(Ext(Code.TAGGED, pack(["enum", "tests.tape.samples:Access", ["X", 2**200 % 2**63]]))),
+    "group of nothing": value("builtins:ExceptionGroup", {"args": ["m", []]}, None, "exception"),
+    "int of text": value("tests.tape.samples:Cents", "5", None, "int"),
+    "empty": b"",
+    "reserved byte": b"\xc1",
+    "bytes behind": b"\xc0" * 9,
+    "bad UTF-8": b"\xa2\xff\xff",
+    "timestamp extension": b"\xd6\xff\0\0\0\0",
 }
 
 
@@ -227,7 +388,15 @@ def test_a_made_up_document_costs_little_and_raises_only_ours(name: str) -> None
 def test_reading_has_no_effect_whatever_a_class_name_says() -> None:
     """A module which would leave a trace is not imported, a function which would is not called."""
     for kind in KINDS:
-        for name in ("antigravity:x", "this:s", "os:abort", "sys:exit", "tests.tape.test_hostile:test_damaged_payloads", "builtins:exit", "pty:spawn"):
+        for name in (
+            "antigravity:x",
+            "this:s",
+            "os:abort",
+            "sys:exit",
+            "tests.tape.test_hostile:test_damaged_payloads",
+            "builtins:exit",
+            "pty:spawn",
+        ):
             document = pack(Ext(Code.TAGGED, pack([kind, name, {"args": [1]}, None])))
             inspect(document)
             if kind != "opaque":

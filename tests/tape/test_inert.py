@@ -19,15 +19,21 @@ def test_values_show_by_kind_type_and_fields() -> None:
     """What reports and comparisons walk on."""
     error = Refused(404, "gone")
     error.__cause__ = KeyError("k")
-    tree: Any = inspect(Encoder().encode([Plain(a=(1,)), Line("x", 2), Pair(1), Color.GREEN, {(1,): {2}}, error, bytearray(b"x")]))
+    tree: Any = inspect(
+        Encoder().encode([Plain(a=(1,)), Line("x", 2), Pair(1), Color.GREEN, {(1,): {2}}, error, bytearray(b"x")])
+    )
     assert tree == [
         Tagged("object", f"{HERE}:Plain", {"a": Tagged("tuple", "", [1])}),
         Tagged("record", f"{HERE}:Line", {"sku": "x", "price": 2, "tags": []}),
         Tagged("namedtuple", f"{HERE}:Pair", {"left": 1, "right": None}),
         Tagged("enum", f"{HERE}:Color", ["GREEN", Tagged("tuple", "", ["g", 2])]),
         Tagged("dict", "", [[Tagged("tuple", "", [1]), Tagged("set", "", [2])]]),
-        Tagged("exception", f"{HERE}:Refused", {"args": ["404: gone"], "cause": Tagged("exception", "builtins:KeyError", {"args": ["k"]}),
-                                                "suppress": True}, {"code": 404}),
+        Tagged(
+            "exception",
+            f"{HERE}:Refused",
+            {"args": ["404: gone"], "cause": Tagged("exception", "builtins:KeyError", {"args": ["k"]}), "suppress": True},
+            {"code": 404},
+        ),
         Tagged("bytearray", "", b"x"),
     ]
 
@@ -58,14 +64,22 @@ def _walk(tree: Any, limit: int) -> int:
     return met
 
 
-@pytest.mark.parametrize(("parameters", "args", "kwargs", "expected"), [
-    ((("a", 1), ("b", 1)), (1,), {"b": 2}, {"a": 1, "b": 2}),
-    ((("a", 0), ("rest", 2), ("k", 3), ("more", 4)), (1, 2, 3), {"k": 4, "z": 5}, {"a": 1, "*rest": [2, 3], "k": 4, "**more": {"z": 5}}),
-    ((("a", 1), ("rest", 2), ("more", 4)), (), {"a": 1}, {"a": 1}),
-    ((), (1, 2), {"x": 3}, {"0": 1, "1": 2, "x": 3}),
-    ((("a", 1),), (1, 2), {}, {"a": 1, "1": 2}),
-    ((("self", 0), ("more", 4)), (1,), {"self": 2}, {"self": 1, "**more": {"self": 2}}),
-])
+@pytest.mark.parametrize(
+    ("parameters", "args", "kwargs", "expected"),
+    [
+        ((("a", 1), ("b", 1)), (1,), {"b": 2}, {"a": 1, "b": 2}),
+        (
+            (("a", 0), ("rest", 2), ("k", 3), ("more", 4)),
+            (1, 2, 3),
+            {"k": 4, "z": 5},
+            {"a": 1, "*rest": [2, 3], "k": 4, "**more": {"z": 5}},
+        ),
+        ((("a", 1), ("rest", 2), ("more", 4)), (), {"a": 1}, {"a": 1}),
+        ((), (1, 2), {"x": 3}, {"0": 1, "1": 2, "x": 3}),
+        ((("a", 1),), (1, 2), {}, {"a": 1, "1": 2}),
+        ((("self", 0), ("more", 4)), (1,), {"self": 2}, {"self": 1, "**more": {"self": 2}}),
+    ],
+)
 def test_arguments_are_named_as_python_binds_them(parameters: Any, args: Any, kwargs: Any, expected: Any) -> None:
     """By position, by keyword, gathered, and what fits no parameter."""
     assert named(Encoder().arguments(args, kwargs), parameters) == expected

@@ -17,22 +17,47 @@ from autoplayback.tape.model import Call, End, HandleNote, Miss, Outcome, Playba
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 count = st.integers(0, 2**63)
 documents = st.binary(max_size=8)
-targets = st.builds(TargetNote, text, st.sampled_from(["operation", "input", "output"]), text, text,
-                    st.lists(st.tuples(text, st.integers(0, 4)), max_size=3).map(tuple))
+targets = st.builds(
+    TargetNote,
+    text,
+    st.sampled_from(["operation", "input", "output"]),
+    text,
+    text,
+    st.lists(st.tuples(text, st.integers(0, 4)), max_size=3).map(tuple),
+)
 outcomes = st.builds(Outcome, st.sampled_from(End), documents, st.none() | st.lists(documents, max_size=3).map(tuple))
 calls = st.builds(Call, count, targets, st.none() | count, documents, outcomes, count, count)
 playbacks = st.builds(
-    Playback, count, count, count, st.lists(st.builds(Miss, text, text, text, text, text, text, count), max_size=2).map(tuple),
-    st.lists(count, max_size=2).map(tuple), st.lists(st.tuples(count, count, text), max_size=2).map(tuple), st.lists(text).map(tuple), st.booleans(),
+    Playback,
+    count,
+    count,
+    count,
+    st.lists(st.builds(Miss, text, text, text, text, text, text, count), max_size=2).map(tuple),
+    st.lists(count, max_size=2).map(tuple),
+    st.lists(st.tuples(count, count, text), max_size=2).map(tuple),
+    st.lists(text).map(tuple),
+    st.booleans(),
 )
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | text
 tapes = st.builds(
-    Tape, id=text, operation=text, target=targets, shape=text, started=count, duration=count, seed=st.integers(0, 2**200),
-    receiver=st.none() | documents, arguments=documents, calls=st.lists(calls, max_size=4).map(tuple), outcome=outcomes,
-    metadata=st.dictionaries(text, scalars, max_size=3), environment=st.dictionaries(text, scalars | st.lists(scalars), max_size=3),
+    Tape,
+    id=text,
+    operation=text,
+    target=targets,
+    shape=text,
+    started=count,
+    duration=count,
+    seed=st.integers(0, 2**200),
+    receiver=st.none() | documents,
+    arguments=documents,
+    calls=st.lists(calls, max_size=4).map(tuple),
+    outcome=outcomes,
+    metadata=st.dictionaries(text, scalars, max_size=3),
+    environment=st.dictionaries(text, scalars | st.lists(scalars), max_size=3),
     notes=st.lists(st.tuples(text, documents), max_size=2).map(tuple),
     handles=st.lists(st.builds(HandleNote, count, text, text, st.none() | count, documents), max_size=2).map(tuple),
-    opaque=st.lists(text, max_size=2).map(tuple), playback=st.none() | playbacks,
+    opaque=st.lists(text, max_size=2).map(tuple),
+    playback=st.none() | playbacks,
 )
 
 
@@ -47,7 +72,9 @@ def sample() -> Tape:
     """A small tape."""
     target = TargetNote("op", "operation", "m", "f", (("a", 1),))
     call = Call(0, TargetNote("in", "input", "m", "g"), None, b"\x92\x90\x80", Outcome(End.RETURNED, b"\xc0"), 5, 6)
-    return Tape(ulid.new(), "op", target, "function", 1, 2, 3, None, b"\x92\x90\x80", (call,), Outcome(End.RETURNED, b"\x01"), {"a": 1})
+    return Tape(
+        ulid.new(), "op", target, "function", 1, 2, 3, None, b"\x92\x90\x80", (call,), Outcome(End.RETURNED, b"\x01"), {"a": 1}
+    )
 
 
 def test_odd_metadata_does_not_cost_the_tape() -> None:
@@ -58,14 +85,36 @@ def test_odd_metadata_does_not_cost_the_tape() -> None:
     assert back.calls == tape.calls
 
 
-@pytest.mark.parametrize("change", [
-    {"version": None}, {"version": 0}, {"version": "1"}, {"id": 5}, {"targets": []}, {"targets": [1]}, {"targets": [["a", "b", "c", "d", [1]]]},
-    {"calls": [[0, 1, None, b"", "returned", b"", None, 0]]}, {"calls": [[0, 9, None, b"", "returned", b"", None, 0, 0]]},
-    {"calls": [[0, -1, None, b"", "returned", b"", None, 0, 0]]}, {"calls": [[0, 0, None, b"", "lost", b"", None, 0, 0]]},
-    {"calls": [[0, 0, None, b"", "returned", b"", [1], 0, 0]]}, {"calls": [[True, 0, None, b"", "returned", b"", None, 0, 0]]}, {"calls": {}},
-    {"outcome": []}, {"seed": "abc"}, {"seed": "9" * 5000}, {"arguments": "text"}, {"notes": [[1, 2]]}, {"handles": [[1]]},
-    {"opaque": [1]}, {"playback": 5}, {"playback": {}}, {"playback": {"answered": "1", "unused": 0, "unanswered": 0}}, {"metadata": []},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": None},
+        {"version": 0},
+        {"version": "1"},
+        {"id": 5},
+        {"targets": []},
+        {"targets": [1]},
+        {"targets": [["a", "b", "c", "d", [1]]]},
+        {"calls": [[0, 1, None, b"", "returned", b"", None, 0]]},
+        {"calls": [[0, 9, None, b"", "returned", b"", None, 0, 0]]},
+        {"calls": [[0, -1, None, b"", "returned", b"", None, 0, 0]]},
+        {"calls": [[0, 0, None, b"", "lost", b"", None, 0, 0]]},
+        {"calls": [[0, 0, None, b"", "returned", b"", [1], 0, 0]]},
+        {"calls": [[True, 0, None, b"", "returned", b"", None, 0, 0]]},
+        {"calls": {}},
+        {"outcome": []},
+        {"seed": "abc"},
+        {"seed": "9" * 5000},
+        {"arguments": "text"},
+        {"notes": [[1, 2]]},
+        {"handles": [[1]]},
+        {"opaque": [1]},
+        {"playback": 5},
+        {"playback": {}},
+        {"playback": {"answered": "1", "unused": 0, "unanswered": 0}},
+        {"metadata": []},
+    ],
+)
 def test_what_is_no_tape_is_refused(change: dict[str, Any]) -> None:
     """Each field is checked: an error says so, and nothing half read goes on."""
     content = ormsgpack.unpackb(payload.dump(sample()))
@@ -86,7 +135,7 @@ def test_unknown_keys_are_left_to_later_versions() -> None:
 def test_a_newer_format_asks_for_an_update() -> None:
     """With both versions in the text."""
     content = ormsgpack.unpackb(payload.dump(sample()))
-    with pytest.raises(NewerFormat, match="format 2.*reads up to 1.*update"):
+    with pytest.raises(NewerFormat, match=r"format 2.*reads up to 1.*update"):
         payload.load(ormsgpack.packb({**content, "version": 2}))
 
 

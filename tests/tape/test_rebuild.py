@@ -56,15 +56,17 @@ ATTRS = "@attrs.define\nclass Order:\n"
 PYDANTIC = "class Order(pydantic.BaseModel):\n"
 NAMEDTUPLE = "class Order(typing.NamedTuple):\n"
 SLOTS = "@dataclasses.dataclass(slots=True, frozen=True)\nclass Order:\n"
-RECORDS = pytest.mark.parametrize("head", [DATACLASS, ATTRS, PYDANTIC, NAMEDTUPLE, SLOTS],
-                                  ids=["dataclass", "attrs", "pydantic", "namedtuple", "slots"])
+RECORDS = pytest.mark.parametrize(
+    "head", [DATACLASS, ATTRS, PYDANTIC, NAMEDTUPLE, SLOTS], ids=["dataclass", "attrs", "pydantic", "namedtuple", "slots"]
+)
 
 
 @RECORDS
 def test_a_new_field_gets_its_default_and_order_does_not_matter(shop: Any, head: str) -> None:
     """Fields are told apart by name."""
-    order = remade(shop, head + " id: int\n total: float", "Order(id=1, total=2.5)",
-                   head + " total: float\n id: int\n currency: str = 'EUR'")
+    order = remade(
+        shop, head + " id: int\n total: float", "Order(id=1, total=2.5)", head + " total: float\n id: int\n currency: str = 'EUR'"
+    )
     assert (order.id, order.total, order.currency) == (1, 2.5, "EUR")
 
 
@@ -79,7 +81,9 @@ def test_a_removed_field_is_dropped(shop: Any, head: str) -> None:
 @RECORDS
 def test_a_new_field_without_default_is_named_with_what_to_do(shop: Any, head: str) -> None:
     """The message holds the lines to write."""
-    with pytest.raises(TapeError, match=r"shop:Order has a field 'number'.*default.*moved: \{\"shop:Order.old_name\": \"shop:Order.number\"\}"):
+    with pytest.raises(
+        TapeError, match=r"shop:Order has a field 'number'.*default.*moved: \{\"shop:Order.old_name\": \"shop:Order.number\"\}"
+    ):
         remade(shop, head + " id: int", "Order(id=1)", head + " number: int")
 
 
@@ -98,9 +102,13 @@ def test_default_factories_are_called_anew(shop: Any) -> None:
     assert one.lines is not two.lines
 
 
-@pytest.mark.parametrize("moved", [
-    {"shop:Order": "store:Purchase"}, {"shop:Order": "store:Purchase", "other": "else"},
-])
+@pytest.mark.parametrize(
+    "moved",
+    [
+        {"shop:Order": "store:Purchase"},
+        {"shop:Order": "store:Purchase", "other": "else"},
+    ],
+)
 def test_moved_and_renamed_classes_follow_the_map(shop: Any, moved: dict[str, str]) -> None:
     """With classes nested in them."""
     document = Encoder().encode(shop("class Order:\n class Line:\n  x = 1\n").Order.Line)
@@ -136,7 +144,10 @@ def test_changed_bases_and_kinds_are_handled_or_named(shop: Any) -> None:
     """A plain class that became a dataclass takes its fields; a list that isn't one any more can't."""
     order = remade(shop, "class Order:\n def __init__(self): self.id = 1", "Order()", DATACLASS + " id: int")
     assert order.id == 1
-    assert type(remade(shop, "class A: pass\nclass Order(A): pass", "Order()", "class B: pass\nclass Order(B): pass")).__name__ == "Order"
+    assert (
+        type(remade(shop, "class A: pass\nclass Order(A): pass", "Order()", "class B: pass\nclass Order(B): pass")).__name__
+        == "Order"
+    )
     with pytest.raises(TapeError, match="shop:Names doesn't derive from list any more"):
         remade(shop, "class Names(list): pass", "Names([1])", "class Names: pass")
     with pytest.raises(TapeError, match="shop:Order isn't a plain Python class"):
@@ -154,13 +165,28 @@ def test_enum_members_are_found_by_name_then_by_value(shop: Any) -> None:
         remade(shop, old, "Color.RED", "class Color(enum.Enum):\n BLUE = 2")
 
 
-@pytest.mark.parametrize("document", [
-    tagged("object", "posixpath:X", {}), tagged("object", "antigravity:X", {}), tagged("class", "os:system"), tagged("function", "os:system"),
-    tagged("function", "builtins:eval"), tagged("function", "builtins:__import__"), tagged("function", "builtins:getattr"),
-    tagged("class", "subprocess:Popen"), tagged("object", "tempfile:_TemporaryFileCloser", {"name": "/x"}), tagged("module", "os"),
-    tagged("exception", "requests:RequestException", {"args": []}), tagged("function", "json:loads"), tagged("object", "distutils.core:X", {}),
-    tagged("class", "builtins:open"), tagged("object", "json.__main__:X", {}), tagged("object", "logging.handlers:SocketHandler", {}),
-], ids=lambda document: str(inspect(document).type))
+@pytest.mark.parametrize(
+    "document",
+    [
+        tagged("object", "posixpath:X", {}),
+        tagged("object", "antigravity:X", {}),
+        tagged("class", "os:system"),
+        tagged("function", "os:system"),
+        tagged("function", "builtins:eval"),
+        tagged("function", "builtins:__import__"),
+        tagged("function", "builtins:getattr"),
+        tagged("class", "subprocess:Popen"),
+        tagged("object", "tempfile:_TemporaryFileCloser", {"name": "/x"}),
+        tagged("module", "os"),
+        tagged("exception", "requests:RequestException", {"args": []}),
+        tagged("function", "json:loads"),
+        tagged("object", "distutils.core:X", {}),
+        tagged("class", "builtins:open"),
+        tagged("object", "json.__main__:X", {}),
+        tagged("object", "logging.handlers:SocketHandler", {}),
+    ],
+    ids=lambda document: str(inspect(document).type),
+)
 def test_classes_and_functions_outside_trust_are_refused_unimported(document: bytes) -> None:
     """With the line that would allow it; nothing is imported to find out."""
     before = set(sys.modules)
@@ -171,10 +197,21 @@ def test_classes_and_functions_outside_trust_are_refused_unimported(document: by
 
 def test_trusted_modules_are_no_way_to_others(shop: Any) -> None:
     """What they import, what hangs on their classes and instances: only what they define themselves counts."""
-    shop("import os, subprocess\nfrom os import system\nfrom subprocess import Popen\nclass Order:\n run = os.system\n\ninstance = Order()")
-    for kind, name in [("function", "shop:os.system"), ("function", "shop:system"), ("class", "shop:Popen"), ("function", "shop:Order.run"),
-                       ("class", "shop:subprocess.Popen"), ("function", "shop:instance.run"), ("function", "shop:Order.__init__.__globals__"),
-                       ("class", "shop:Order.__class__"), ("object", "shop:Popen"), ("method", "system"), ("module", "shop:os")]:
+    imports = "import os, subprocess\nfrom os import system\nfrom subprocess import Popen\n"
+    shop(imports + "class Order:\n run = os.system\n\ninstance = Order()")
+    for kind, name in [
+        ("function", "shop:os.system"),
+        ("function", "shop:system"),
+        ("class", "shop:Popen"),
+        ("function", "shop:Order.run"),
+        ("class", "shop:subprocess.Popen"),
+        ("function", "shop:instance.run"),
+        ("function", "shop:Order.__init__.__globals__"),
+        ("class", "shop:Order.__class__"),
+        ("object", "shop:Popen"),
+        ("method", "system"),
+        ("module", "shop:os"),
+    ]:
         with pytest.raises(TapeError):
             rebuild(tagged(kind, name, {}), SHOP)
 
@@ -202,13 +239,29 @@ class Error(Exception):
     assert object.__getattribute__(made, "__dict__") == {"x": 1}
     assert rebuild(tagged("record", "shop:Order", {"id": 1}), SHOP).id == 1
     assert rebuild(tagged("exception", "shop:Error", {"args": [1]}), SHOP).args == (1,)
-    model = tagged("pydantic", "shop:Model", {"id": 1}, {"adapter": "pydantic.main:BaseModel", "state": None, "extra": [["id"], None, None]})
+    model = tagged(
+        "pydantic", "shop:Model", {"id": 1}, {"adapter": "pydantic.main:BaseModel", "state": None, "extra": [["id"], None, None]}
+    )
     assert rebuild(model, SHOP).id == 1
     assert module
 
 
-@pytest.mark.parametrize("name", ["shop:Order.<locals>.X", "shop:", "shop", "shop:Order..x", "shop:a.b.c", ":x", "", "shop:__dict__", "shop:\0",
-                                  "shop.\ud800:X".encode("utf-8", "replace").decode(), "shop:" + "x." * 10_000])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shop:Order.<locals>.X",
+        "shop:",
+        "shop",
+        "shop:Order..x",
+        "shop:a.b.c",
+        ":x",
+        "",
+        "shop:__dict__",
+        "shop:\0",
+        "shop.\ud800:X".encode("utf-8", "replace").decode(),
+        "shop:" + "x." * 10_000,
+    ],
+)
 def test_odd_names_are_our_errors(shop: Any, name: str) -> None:
     """Whatever a tape names."""
     shop("class Order: pass")
@@ -241,7 +294,8 @@ def test_handles_come_from_the_player_and_opaque_leaves_say_why_they_are_empty()
 
 def test_sub_classes_of_adapted_types_keep_class_and_fields(shop: Any) -> None:
     """A date with a field; gone back to their base they are named."""
-    code = "import datetime, decimal, pathlib\nclass Day(datetime.date):\n pass\nclass Money(decimal.Decimal):\n __slots__ = ('currency',)"
+    code = "import datetime, decimal, pathlib\nclass Day(datetime.date): pass\n"
+    code += "class Money(decimal.Decimal):\n __slots__ = ('currency',)"
     module = shop(code)
     day, money = module.Day(2026, 1, 2), module.Money("1.5")
     day.note, money.currency = [1], "EUR"

@@ -18,14 +18,24 @@ def shown(value: Any, limit: int = 200) -> str:
     return render(inspect(Encoder().encode(value)), limit)
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    ([1, (2,), {3}, {"a": None}, "x", b"y"], "[1, (2,), {3}, {'a': None}, 'x', b'y']"),
-    (Line("x", decimal.Decimal("1.5")), "Line(sku='x', price=Decimal('1.5'), tags=[])"),
-    (Plain(a=Pair(1)), "Plain(a=Pair(left=1, right=None))"),
-    (Color.RED, "Color.RED"), (Refused(404, "gone"), "Refused('404: gone')"), ({1: 2}, "{1: 2}"), (set(), "set([])"),
-    (Headers({"a": 1}), "Headers({'a': 1})"), (datetime.date(2026, 1, 2), "date('2026-01-02')"), (Plain, "Plain"), (len, "len"),
-    ((i for i in ()), "<generator: not recorded>"), (2**70, str(2**70)),
-])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([1, (2,), {3}, {"a": None}, "x", b"y"], "[1, (2,), {3}, {'a': None}, 'x', b'y']"),
+        (Line("x", decimal.Decimal("1.5")), "Line(sku='x', price=Decimal('1.5'), tags=[])"),
+        (Plain(a=Pair(1)), "Plain(a=Pair(left=1, right=None))"),
+        (Color.RED, "Color.RED"),
+        (Refused(404, "gone"), "Refused('404: gone')"),
+        ({1: 2}, "{1: 2}"),
+        (set(), "set([])"),
+        (Headers({"a": 1}), "Headers({'a': 1})"),
+        (datetime.date(2026, 1, 2), "date('2026-01-02')"),
+        (Plain, "Plain"),
+        (len, "len"),
+        ((i for i in ()), "<generator: not recorded>"),
+        (2**70, str(2**70)),
+    ],
+)
 def test_values_read_like_python(value: Any, text: str) -> None:
     """Close to their repr, with the class's own name."""
     assert shown(value) == text

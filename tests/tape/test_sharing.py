@@ -14,16 +14,38 @@ from autoplayback.tape.values import Encoder, Tagged, canonical, inspect, rebuil
 from tests.tape.samples import TRUST, Line, Names, Pair, Plain, Point, Refused, copied, same, values
 
 
-@pytest.mark.parametrize("make", [
-    lambda: [1], lambda: {"a": 1}, lambda: {1: 2}, lambda: {1}, lambda: bytearray(b"x"), lambda: Plain(a=1), lambda: Line("a", 1),
-    lambda: Point(1, 2), lambda: Names([1]), lambda: ([1],), lambda: collections.deque([1]), lambda: ValueError(1), lambda: Pair(1),
-    lambda: collections.OrderedDict(a=1),
-])
-@pytest.mark.parametrize("around", [
-    lambda x: [x, x], lambda x: {"a": x, "b": {"c": x}}, lambda x: (x, [x]), lambda x: Plain(a=x, b=[x]),
-    lambda x: [(i, datetime.date.max) for i in range(9)] + [x, x], lambda x: [Point(i, 0) for i in range(9)] + [x, x],
-    lambda x: [x] * 20, lambda x: [[i] for i in range(200)] + [x, x],
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [1],
+        lambda: {"a": 1},
+        lambda: {1: 2},
+        lambda: {1},
+        lambda: bytearray(b"x"),
+        lambda: Plain(a=1),
+        lambda: Line("a", 1),
+        lambda: Point(1, 2),
+        lambda: Names([1]),
+        lambda: ([1],),
+        lambda: collections.deque([1]),
+        lambda: ValueError(1),
+        lambda: Pair(1),
+        lambda: collections.OrderedDict(a=1),
+    ],
+)
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda x: [x, x],
+        lambda x: {"a": x, "b": {"c": x}},
+        lambda x: (x, [x]),
+        lambda x: Plain(a=x, b=[x]),
+        lambda x: [(i, datetime.date.max) for i in range(9)] + [x, x],
+        lambda x: [Point(i, 0) for i in range(9)] + [x, x],
+        lambda x: [x] * 20,
+        lambda x: [[i] for i in range(200)] + [x, x],
+    ],
+)
 def test_what_stands_at_two_places_is_one_object(make: Any, around: Any) -> None:
     """In plain data and in instances, near and far, among a few and among many."""
     value = around(make())
@@ -110,7 +132,10 @@ def test_a_cycle_shows_as_a_reference() -> None:
     items.append({"again": items})
     assert inspect(Encoder().encode(items)) == [1, {"again": Tagged("ref", "", 0)}]
     shared = [1]
-    assert inspect(Encoder().encode([shared, Plain(a=shared)])) == [[1], Tagged("object", f"{Plain.__module__}:Plain", {"a": [1]})]
+    assert inspect(Encoder().encode([shared, Plain(a=shared)])) == [
+        [1],
+        Tagged("object", f"{Plain.__module__}:Plain", {"a": [1]}),
+    ]
 
 
 @given(values, values)
@@ -152,7 +177,9 @@ def _shape(root: Any) -> list[Any]:
     numbers: dict[int, int] = {id(root): 0}
     order, shape = [root], []
     for node in order:
-        children = list(node.items()) if isinstance(node, dict) else list(enumerate(node if isinstance(node, tuple) else _edges(node)))
+        children = (
+            list(node.items()) if isinstance(node, dict) else list(enumerate(node if isinstance(node, tuple) else _edges(node)))
+        )
         row: list[Any] = [type(node)]
         for key, child in children:
             if id(child) not in numbers:

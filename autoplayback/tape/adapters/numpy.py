@@ -51,7 +51,7 @@ def dump_array(v: Any) -> Any:
     return Split(plain.tobytes(order), about)
 
 
-def load_array(cls: type, value: Any, extra: Any) -> Any:
+def load_array(cls: Any, value: Any, extra: Any) -> Any:
     """The array; `frombuffer` checks that the bytes fit the shape, so a forged shape can't make it allocate."""
     numpy = _numpy()
     described, shape, order, writeable = extra
@@ -73,18 +73,19 @@ def _dump_scalar(v: Any) -> Any:
     return Split(v.tobytes(), _described(v.dtype)) if not v.dtype.hasobject else Split([v.item()], "O")
 
 
-def _load_scalar(cls: type, value: Any, extra: Any) -> Any:
+def _load_scalar(cls: Any, value: Any, extra: Any) -> Any:
     return _numpy().frombuffer(value, dtype=_dtype(extra), count=1)[0]
 
 
-_SCALARS: Final = ("bool_", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "longlong", "ulonglong",
-                   "float16", "float32", "float64", "longdouble", "complex64", "complex128", "clongdouble",
-                   "datetime64", "timedelta64", "void")
+_SCALARS: Final = (
+    "bool_", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "longlong", "ulonglong", "float16",
+    "float32", "float64", "longdouble", "complex64", "complex128", "clongdouble", "datetime64", "timedelta64", "void",
+)
 
 ADAPTERS: Final[list[Adapter]] = [
     Adapter("numpy:ndarray", dump_array, load_array, kind="array"),
-    Adapter("numpy:dtype", lambda v: _described(v), lambda cls, value, extra: _dtype(value)),
+    Adapter("numpy:dtype", _described, lambda cls, value, extra: _dtype(value), closed=True),
     *(Adapter(f"numpy:{name}", _dump_scalar, _load_scalar, kind="scalar") for name in _SCALARS),
-    Adapter("numpy:str_", lambda v: str.__str__(v), lambda cls, value, extra: cls(value), kind="scalar"),
+    Adapter("numpy:str_", str.__str__, lambda cls, value, extra: cls(value), kind="scalar"),
     Adapter("numpy:bytes_", lambda v: bytes.__getitem__(v, slice(None)), lambda cls, value, extra: cls(value), kind="scalar"),
 ]

@@ -24,7 +24,8 @@ def _dump_values(values: Any) -> list[Any]:
         codes = (values.cat if hasattr(values, "cat") else values).codes
         return ["categorical", numpy.asarray(codes), dtype.categories, bool(dtype.ordered)]
     if isinstance(dtype, pandas.DatetimeTZDtype):
-        local = values.dt.tz_convert("UTC").dt.tz_localize(None) if hasattr(values, "dt") else values.tz_convert("UTC").tz_localize(None)
+        times = values.dt if hasattr(values, "dt") else values
+        local = _pandas().DatetimeIndex(times.tz_convert("UTC")).tz_localize(None)
         return ["datetime", local.to_numpy(), dtype.tz, dtype.unit]
     return [str(dtype), [None if item is pandas.NA else item for item in values.tolist()]]
 
@@ -45,7 +46,7 @@ def _dump_series(v: Any) -> Any:
     return Split({"index": v.index, "values": _dump_values(v)}, [v.name, dict(v.attrs)])
 
 
-def _load_series(cls: type, value: Any, extra: Any) -> Any:
+def _load_series(cls: Any, value: Any, extra: Any) -> Any:
     name, attrs = extra
     made = _pandas().Series(_load_values(value["values"]), index=value["index"], name=name, copy=True)
     made.attrs.update(attrs)
@@ -57,10 +58,11 @@ def _dump_frame(v: Any) -> Any:
     return Split({"columns": v.columns, "index": v.index, "values": columns}, [dict(v.attrs)])
 
 
-def _load_frame(cls: type, value: Any, extra: Any) -> Any:
+def _load_frame(cls: Any, value: Any, extra: Any) -> Any:
     pandas = _pandas()
     index = value["index"]
-    made = pandas.DataFrame({i: pandas.Series(_load_values(column), index=index) for i, column in enumerate(value["values"])}, index=index)
+    columns = [pandas.Series(_load_values(column), index=index) for column in value["values"]]
+    made = pandas.DataFrame(dict(enumerate(columns)), index=index)
     made.columns = value["columns"]
     made.attrs.update(extra[0])
     return made
@@ -70,7 +72,7 @@ def _dump_index(v: Any) -> Any:
     return Split(_dump_values(v), [v.name])
 
 
-def _load_index(cls: type, value: Any, extra: Any) -> Any:
+def _load_index(cls: Any, value: Any, extra: Any) -> Any:
     pandas = _pandas()
     return pandas.Index(_load_values(value), name=extra[0], dtype=value[1].dtype if value[0] == "numpy" else None)
 
@@ -79,11 +81,11 @@ def _dump_datetime_index(v: Any) -> Any:
     return Split(_dump_values(v), [v.name, v.freqstr])
 
 
-def _load_datetime_index(cls: type, value: Any, extra: Any) -> Any:
+def _load_datetime_index(cls: Any, value: Any, extra: Any) -> Any:
     return _pandas().DatetimeIndex(_load_values(value), name=extra[0], freq=extra[1])
 
 
-def _load_timedelta_index(cls: type, value: Any, extra: Any) -> Any:
+def _load_timedelta_index(cls: Any, value: Any, extra: Any) -> Any:
     return _pandas().TimedeltaIndex(_load_values(value), name=extra[0], freq=extra[1])
 
 
@@ -91,7 +93,7 @@ def _dump_range_index(v: Any) -> Any:
     return Split([v.start, v.stop, v.step], [v.name])
 
 
-def _load_range_index(cls: type, value: Any, extra: Any) -> Any:
+def _load_range_index(cls: Any, value: Any, extra: Any) -> Any:
     return _pandas().RangeIndex(*value, name=extra[0])
 
 
@@ -100,7 +102,7 @@ def _dump_multi_index(v: Any) -> Any:
     return {"levels": list(v.levels), "codes": [numpy.asarray(codes) for codes in v.codes], "names": list(v.names)}
 
 
-def _load_multi_index(cls: type, value: Any, extra: Any) -> Any:
+def _load_multi_index(cls: Any, value: Any, extra: Any) -> Any:
     return _pandas().MultiIndex(levels=value["levels"], codes=value["codes"], names=value["names"])
 
 
@@ -108,7 +110,7 @@ def _dump_timestamp(v: Any) -> Any:
     return Split(v.isoformat(), [int(v.tz_localize(None).asm8.view("i8")), v.unit, v.tz, v.fold])
 
 
-def _load_timestamp(cls: type, value: Any, extra: Any) -> Any:
+def _load_timestamp(cls: Any, value: Any, extra: Any) -> Any:
     pandas = _pandas()
     import numpy
 
@@ -123,7 +125,7 @@ def _dump_timedelta(v: Any) -> Any:
     return Split(v.isoformat(), [int(v.asm8.view("i8")), v.unit])
 
 
-def _load_timedelta(cls: type, value: Any, extra: Any) -> Any:
+def _load_timedelta(cls: Any, value: Any, extra: Any) -> Any:
     import numpy
 
     return _pandas().Timedelta(numpy.timedelta64(extra[0], extra[1]))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from autoplayback.errors import TapeError
 from autoplayback.tape.adapters.registry import Adapter, Split
+from autoplayback.tape.restore import lacking
 from autoplayback.tape.state import static
 
 _read = object.__getattribute__
@@ -26,10 +26,10 @@ def _dump(v: Any) -> Any:
     )
 
 
-def _load(cls: type, value: Any, extra: Any) -> Any:
+def _load(cls: Any, value: Any, extra: Any) -> Any:
     fields_set, more, private = extra
     given = set(fields_set or ())
-    if not given <= set(value):  # a field has another name today
+    if not given <= {*value, *(more or ())}:  # a field has another name today
         given |= set(value)
     known = static(cls, "__pydantic_fields__") or {}
     name = f"{cls.__module__}:{cls.__qualname__}"
@@ -38,14 +38,11 @@ def _load(cls: type, value: Any, extra: Any) -> Any:
         if field in value:
             values[field] = value[field]
         elif info.is_required():
-            raise TapeError(
-                f"{name} has a field {field!r} today which the tape, being older, lacks: give it a default, or say which recorded field it "
-                f"was with `moved: {{\"{name}.old_name\": \"{name}.{field}\"}}`"
-            )
+            raise lacking(name, field)
         else:
             values[field] = info.get_default(call_default_factory=True)
     values.update((field, found) for field, found in value.items() if field not in known and static(cls, field) is not None)
-    made = object.__new__(cls)
+    made: Any = object.__new__(cls)
     object.__setattr__(made, "__dict__", values)
     object.__setattr__(made, "__pydantic_fields_set__", given & set(values) | set(more or ()))
     object.__setattr__(made, "__pydantic_extra__", more)

@@ -35,11 +35,13 @@ class Adapter:
     """`module:qualname` of the type. Nothing is imported to write it."""
     dump: Callable[[Any], Any]
     """The value as other encodable values (or `Split`). Must not run code of classes which derive from the type."""
-    load: Callable[[type, Any, Any], Any]
+    load: Callable[[Any, Any, Any], Any]
     """Makes a value of the class given from what `dump` returned (value, extra)."""
     kind: str = "value"
     complete: bool = False
     """`dump` covers the fields of subclasses too."""
+    closed: bool = False
+    """Subclasses are the library's own affair: they are written as the type itself."""
     atomic: bool = False
     """`dump` gives an atom, and whether two places hold the same object doesn't matter (the type is immutable)."""
 

@@ -25,14 +25,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from autoplayback.tape.adapters.registry import Adapter, Split
+from autoplayback.tape.names import type_name
+
+Dump = Callable[[Any], Any]
+Load = Callable[[Any, Any], Any]
+LoadBoth = Callable[[Any, Any, Any], Any]
 
 
-def _atom(type_: type, dump: Callable[[Any], Any], load: Callable[[type, Any], Any], name: str = "") -> Adapter:
-    return Adapter(name or f"{type_.__module__}:{type_.__qualname__}", dump, lambda cls, value, extra: load(cls, value), atomic=True)
+def _atom(type_: type, dump: Dump, load: Load) -> Adapter:
+    return Adapter(type_name(type_), dump, lambda cls, value, extra: load(cls, value), atomic=True)
 
 
-def _split(type_: type, dump: Callable[[Any], Any], load: Callable[[type, Any, Any], Any], name: str = "", *, atomic: bool = False) -> Adapter:
-    return Adapter(name or f"{type_.__module__}:{type_.__qualname__}", dump, load, atomic=atomic)
+def _split(type_: type, dump: Dump, load: LoadBoth, *, atomic: bool = False) -> Adapter:
+    return Adapter(type_name(type_), dump, load, atomic=atomic)
 
 
 def _dump_datetime(v: datetime.datetime) -> Any:
@@ -45,7 +50,7 @@ def _dump_datetime(v: datetime.datetime) -> Any:
     return text if v.tzinfo is None and not v.fold else Split(text, [v.tzinfo, v.fold])
 
 
-def _load_datetime(cls: type, value: str, extra: Any) -> Any:
+def _load_datetime(cls: Any, value: str, extra: Any) -> Any:
     v = datetime.datetime.fromisoformat(value)
     tz, fold = extra or (None, 0)
     return cls.__new__(cls, v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, tz, fold=fold)
@@ -56,35 +61,35 @@ def _dump_time(v: datetime.time) -> Any:
     return text if v.tzinfo is None and not v.fold else Split(text, [v.tzinfo, v.fold])
 
 
-def _load_time(cls: type, value: str, extra: Any) -> Any:
+def _load_time(cls: Any, value: str, extra: Any) -> Any:
     v = datetime.time.fromisoformat(value)
     tz, fold = extra or (None, 0)
     return cls.__new__(cls, v.hour, v.minute, v.second, v.microsecond, tz, fold=fold)
 
 
-def _load_date(cls: type, value: str) -> Any:
+def _load_date(cls: Any, value: str) -> Any:
     v = datetime.date.fromisoformat(value)
     return cls.__new__(cls, v.year, v.month, v.day)
 
 
 def _dump_timezone(v: datetime.timezone) -> Any:
-    offset, name = v.__getinitargs__() if len(v.__getinitargs__()) == 2 else (*v.__getinitargs__(), None)  # type: ignore[attr-defined]
-    return [offset, name]
+    offset, *name = v.__getinitargs__()  # type: ignore[attr-defined]
+    return [offset, name[0] if name else None]
 
 
-def _load_timezone(cls: type, value: Any, extra: Any) -> Any:
+def _load_timezone(cls: Any, value: Any, extra: Any) -> Any:
     offset, name = value
     if name is not None:
         return datetime.timezone(offset, name)
-    return datetime.timezone.utc if not offset else datetime.timezone(offset)
+    return datetime.UTC if not offset else datetime.timezone(offset)
 
 
 def _dump_timedelta(v: datetime.timedelta) -> Any:
     return [v.days, v.seconds, v.microseconds]
 
 
-def _load_complex(cls: type, value: Any) -> Any:
-    return complex.__new__(cls, value[0], value[1])  # type: ignore[arg-type]
+def _load_complex(cls: Any, value: Any) -> Any:
+    return complex.__new__(cls, value[0], value[1])
 
 
 def _dump_deque(v: collections.deque[Any]) -> Any:
@@ -92,7 +97,7 @@ def _dump_deque(v: collections.deque[Any]) -> Any:
     return items if v.maxlen is None else Split(items, v.maxlen)
 
 
-def _load_deque(cls: type, value: Any, extra: Any) -> Any:
+def _load_deque(cls: Any, value: Any, extra: Any) -> Any:
     made = cls.__new__(cls)
     collections.deque.__init__(made, value, extra)
     return made
@@ -102,13 +107,13 @@ def _dump_defaultdict(v: collections.defaultdict[Any, Any]) -> Any:
     return Split(dict(dict.items(v)), [v.default_factory])
 
 
-def _load_defaultdict(cls: type, value: Any, extra: Any) -> Any:
+def _load_defaultdict(cls: Any, value: Any, extra: Any) -> Any:
     made = cls.__new__(cls)
     collections.defaultdict.__init__(made, extra[0], value)
     return made
 
 
-def _load_namespace(cls: type, value: Any, extra: Any) -> Any:
+def _load_namespace(cls: Any, value: Any, extra: Any) -> Any:
     made = cls.__new__(cls)
     made.__dict__.update(value)
     return made
@@ -118,7 +123,7 @@ def _dump_bytesio(v: io.BytesIO) -> Any:
     return Split(io.BytesIO.getvalue(v), [io.BytesIO.tell(v)])
 
 
-def _load_bytesio(cls: type, value: Any, extra: Any) -> Any:
+def _load_bytesio(cls: Any, value: Any, extra: Any) -> Any:
     made = cls.__new__(cls)
     io.BytesIO.__init__(made, value)
     io.BytesIO.seek(made, extra[0])
@@ -126,11 +131,12 @@ def _load_bytesio(cls: type, value: Any, extra: Any) -> Any:
 
 
 def _dump_stringio(v: io.StringIO) -> Any:
-    value, newline, position, _ = io.StringIO.__getstate__(v)  # type: ignore[misc]
+    state: Any = io.StringIO.__getstate__(v)
+    value, newline, position, _ = state
     return Split(value, [newline, position])
 
 
-def _load_stringio(cls: type, value: Any, extra: Any) -> Any:
+def _load_stringio(cls: Any, value: Any, extra: Any) -> Any:
     made = cls.__new__(cls)
     newline, position = extra
     io.StringIO.__init__(made, "", newline)
@@ -142,7 +148,7 @@ def _dump_memoryview(v: memoryview) -> Any:
     return Split(memoryview.tobytes(v), [v.format, list(v.shape or ()), v.readonly])
 
 
-def _load_memoryview(cls: type, value: bytes, extra: Any) -> Any:
+def _load_memoryview(cls: Any, value: bytes, extra: Any) -> Any:
     format_, shape, readonly = extra
     view = memoryview(value if readonly else bytearray(value))
     if format_ == "B" and len(shape) == 1:
@@ -154,15 +160,15 @@ def _dump_array(v: array.array[Any]) -> Any:
     return Split(array.array.tolist(v), v.typecode)
 
 
-def _load_array(cls: type, value: Any, extra: Any) -> Any:
-    return array.array.__new__(cls, extra, value)  # type: ignore[arg-type]
+def _load_array(cls: Any, value: Any, extra: Any) -> Any:
+    return array.array.__new__(cls, extra, value)
 
 
 def _dump_partial(v: functools.partial[Any]) -> Any:
     return [v.func, list(v.args), v.keywords]
 
 
-def _load_partial(cls: type, value: Any, extra: Any) -> Any:
+def _load_partial(cls: Any, value: Any, extra: Any) -> Any:
     return functools.partial.__new__(cls, value[0], *value[1], **value[2])
 
 
@@ -171,7 +177,7 @@ def _dump_structseq(v: Any) -> Any:
     return Split(list(sequence), rest) if rest else list(sequence)
 
 
-def _load_structseq(cls: type, value: Any, extra: Any) -> Any:
+def _load_structseq(cls: Any, value: Any, extra: Any) -> Any:
     return cls.__new__(cls, value, extra or {})
 
 
@@ -179,7 +185,7 @@ def _dump_uuid(v: uuid.UUID) -> Any:
     return uuid.UUID.__str__(v)
 
 
-def _load_uuid(cls: type, value: Any) -> Any:
+def _load_uuid(cls: Any, value: Any) -> Any:
     made = cls.__new__(cls)
     uuid.UUID.__init__(made, value)
     return made
@@ -191,11 +197,11 @@ def _zone_key(v: zoneinfo.ZoneInfo) -> str:
     return v.key
 
 
-def _load_ip(cls: type, value: Any) -> Any:
+def _load_ip(cls: Any, value: Any) -> Any:
     return cls(value)
 
 
-def _load_path(cls: type, value: Any) -> Any:
+def _load_path(cls: Any, value: Any) -> Any:
     return cls(value)
 
 
@@ -210,7 +216,7 @@ def _view(name: str, remake: Callable[[Any], Any]) -> Adapter:
     return Adapter(f"builtins:{name}", list, lambda cls, value, extra: remake(value))
 
 
-def _ip(type_: type) -> Adapter:
+def _ip(type_: Any) -> Adapter:
     return _atom(type_, type_.__str__, _load_ip)
 
 
@@ -225,9 +231,9 @@ ADAPTERS: Final[list[Adapter]] = [
     _split(datetime.timedelta, _dump_timedelta, lambda cls, value, extra: cls.__new__(cls, *value), atomic=True),
     _split(datetime.timezone, _dump_timezone, _load_timezone, atomic=True),
     _atom(zoneinfo.ZoneInfo, _zone_key, lambda cls, value: zoneinfo.ZoneInfo(value)),
-    _atom(decimal.Decimal, decimal.Decimal.__str__, lambda cls, value: decimal.Decimal.__new__(cls, value)),
+    _atom(decimal.Decimal, decimal.Decimal.__str__, decimal.Decimal.__new__),
     _atom(fractions.Fraction, lambda v: [v.numerator, v.denominator],
-          lambda cls, value: fractions.Fraction.__new__(cls, *value)),  # type: ignore[arg-type]
+          lambda cls, value: fractions.Fraction.__new__(cls, *value)),
     _atom(complex, lambda v: [v.real, v.imag], _load_complex),
     _atom(uuid.UUID, _dump_uuid, _load_uuid),
     _atom(type(...), lambda v: None, lambda cls, value: ...),
@@ -237,8 +243,7 @@ ADAPTERS: Final[list[Adapter]] = [
     _split(collections.deque, _dump_deque, _load_deque),
     _split(collections.defaultdict, _dump_defaultdict, _load_defaultdict),
     _split(types.SimpleNamespace, lambda v: dict.copy(v.__dict__), _load_namespace),
-    _split(types.MappingProxyType, lambda v: gc.get_referents(v)[0], lambda cls, value, extra: types.MappingProxyType(value),
-           "builtins:mappingproxy"),
+    _split(types.MappingProxyType, lambda v: gc.get_referents(v)[0], lambda cls, value, extra: types.MappingProxyType(value)),
     _split(io.BytesIO, _dump_bytesio, _load_bytesio),
     _split(io.StringIO, _dump_stringio, _load_stringio),
     _split(memoryview, _dump_memoryview, _load_memoryview),

@@ -1,4 +1,5 @@
-"""What the stored documents beside this file mean. `python -m tests.tape.vectors.vectors` stores those that aren't there yet: what is
+"""What the stored documents beside this file mean. `python -m tests.tape.vectors.vectors` stores those that aren't there yet:
+what is
 stored is never written again, since tapes like it are out in the world."""
 
 from __future__ import annotations
@@ -43,33 +44,74 @@ def _error() -> BaseException:
 
 VALUES: dict[str, Any] = {
     "atoms": [None, True, False, 0, -1, 127, 128, -33, 2**63, 1.5, -0.0, math.inf, "zoë", b"\xff"],
-    "integers": [2**64, -(2**63) - 1, 2**200, -(2**200)], "nan": math.nan, "surrogate": ["a\ud800", {"\udc00": 1}],
+    "integers": [2**64, -(2**63) - 1, 2**200, -(2**200)],
+    "nan": math.nan,
+    "surrogate": ["a\ud800", {"\udc00": 1}],
     "containers": {"list": [[]], "tuple": (1, ()), "set": {5}, "frozenset": frozenset(["a"]), "dict": {1: "a", (2,): None}},
-    "bytearray": bytearray(b"x"), "object": Plain(a=1, b=[Plain()]), "record": [Line("s", decimal.Decimal("1.10")), Point(1), Box("b")],
-    "namedtuple": Pair(1, [2]), "subclasses": [Key("k"), Cents(5), Names([1]), Headers({"a": 1}), Headers({1: 2})],
-    "mappings": [collections.OrderedDict(b=1, a=2), collections.Counter("ab"), collections.defaultdict(list, a=[1]), collections.deque([1], 3)],
-    "enum": [Color.RED, Color.GREEN, Access.READ | Access.WRITE], "exception": _error(), "group": ExceptionGroup("g", [OSError(2, "no", "f")]),
+    "bytearray": bytearray(b"x"),
+    "object": Plain(a=1, b=[Plain()]),
+    "record": [Line("s", decimal.Decimal("1.10")), Point(1), Box("b")],
+    "namedtuple": Pair(1, [2]),
+    "subclasses": [Key("k"), Cents(5), Names([1]), Headers({"a": 1}), Headers({1: 2})],
+    "mappings": [
+        collections.OrderedDict(b=1, a=2),
+        collections.Counter("ab"),
+        collections.defaultdict(list, a=[1]),
+        collections.deque([1], 3),
+    ],
+    "enum": [Color.RED, Color.GREEN, Access.READ | Access.WRITE],
+    "exception": _error(),
+    "group": ExceptionGroup("g", [OSError(2, "no", "f")]),
     "references": [Plain, greet, len, int],
-    "times": [datetime.datetime(2026, 1, 2, 3, 4, 5, 6), datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), datetime.date(2026, 1, 2),
-              datetime.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")), datetime.timedelta(1, 2, 3)],
+    "times": [
+        datetime.datetime(2026, 1, 2, 3, 4, 5, 6),
+        datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
+        datetime.date(2026, 1, 2),
+        datetime.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
+        datetime.timedelta(1, 2, 3),
+    ],
     "others": [uuid.UUID(int=1), 1 + 2j, range(3), slice(1, None), ...],
-    "table of tuples": [(i, f"row {i}", None) for i in range(12)], "table of instances": [Point(i, "y") for i in range(12)],
-    "shared": _shared(), "deep": _deep(),
+    "table of tuples": [(i, f"row {i}", None) for i in range(12)],
+    "table of instances": [Point(i, "y") for i in range(12)],
+    "shared": _shared(),
+    "deep": _deep(),
 }
 
 _OPERATION = TargetNote("vector", "operation", "shop.orders", "place", (("order", 1), ("rest", 2)))
 _LOAD = TargetNote("repo.load", "input", "shop.repo", "Repo.load", (("id", 1), ("k", 3)))
 TAPE = Tape(
-    id="01JQZ0000000000000000000V1", operation="vector", target=_OPERATION, shape="function", started=1_790_000_000_000_000_000, duration=5_000_000,
-    seed=2**100, receiver=None, arguments=Encoder().arguments((), {}),
+    id="01JQZ0000000000000000000V1",
+    operation="vector",
+    target=_OPERATION,
+    shape="function",
+    started=1_790_000_000_000_000_000,
+    duration=5_000_000,
+    seed=2**100,
+    receiver=None,
+    arguments=Encoder().arguments((), {}),
     calls=(
-        Call(0, _LOAD, None, Encoder().arguments((1,), {"k": (2,)}), Outcome(End.RETURNED, Encoder().encode({"id": 1})), 1000, 2000),
-        Call(1, _LOAD, 1, Encoder().arguments((), {}), Outcome(End.CLOSED, b"", (Encoder().encode("a"), Encoder().encode("b"))), 3000, 10),
+        Call(
+            0, _LOAD, None, Encoder().arguments((1,), {"k": (2,)}), Outcome(End.RETURNED, Encoder().encode({"id": 1})), 1000, 2000
+        ),
+        Call(
+            1,
+            _LOAD,
+            1,
+            Encoder().arguments((), {}),
+            Outcome(End.CLOSED, b"", (Encoder().encode("a"), Encoder().encode("b"))),
+            3000,
+            10,
+        ),
     ),
-    outcome=Outcome(End.RAISED, Encoder().encode(ValueError("x"))), metadata={"customer": "acme", "total": 1.5}, environment={"python": "3.11.7"},
-    notes=(("key", Encoder().encode([1])),), handles=(HandleNote(1, "repo.connect", "shop.repo:Connection", None, Encoder().arguments((), {})),),
+    outcome=Outcome(End.RAISED, Encoder().encode(ValueError("x"))),
+    metadata={"customer": "acme", "total": 1.5},
+    environment={"python": "3.11.7"},
+    notes=(("key", Encoder().encode([1])),),
+    handles=(HandleNote(1, "repo.connect", "shop.repo:Connection", None, Encoder().arguments((), {})),),
     opaque=("_thread:lock",),
-    playback=Playback(1, 0, 1, (Miss("unanswered", "repo.load", "no such call", at=1),), (), ((0, 0, "exact"),), ("audit hook",), True),
+    playback=Playback(
+        1, 0, 1, (Miss("unanswered", "repo.load", "no such call", at=1),), (), ((0, 0, "exact"),), ("audit hook",), True
+    ),
 )
 
 
