@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "report",
     "accept": "curate",
     "pin": "curate",
+    "noise": "noise",
     "export": "store",
     "delete": "store",
     "prune": "store",

@@ -85,6 +85,14 @@ def print_summary(summary: Summary, console: Console) -> None:
         say(Text(f"rule      matched nothing in this run: {clean(rule)}", "yellow"))
     for rule in summary.idle:
         say(Text(f"rule      hides what never varied in this run, remove it: {clean(rule)}", "yellow"))
+    if summary.vanished:
+        tapes = ", ".join(summary.vanished[:_MOST_NAMED]) + (" and more" if len(summary.vanished) > _MOST_NAMED else "")
+        say(
+            Text(
+                f"accepted  differences of {len(summary.vanished)} tapes are gone, so their entries can be deleted: {tapes}",
+                "yellow",
+            )
+        )
     for reason in summary.because:
         say(Text(f"failed    {clean(reason)}", "red"))
     if not summary.tapes:

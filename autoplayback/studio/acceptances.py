@@ -131,6 +131,7 @@ class Acceptances:
         notes = [*result.notes]
         if gone:
             notes.append(f"no longer different, though {entry.by}: {', '.join(gone[:5])}")
+            result = replace(result, more={**result.more, "vanished": gone})
         if result.verdict is not Verdict.EQUAL and entry.covers(result):
             more = {
                 **result.more,

@@ -31,6 +31,8 @@ class Summary:
     drifts: tuple[Drift, ...] = ()
     because: tuple[str, ...] = ()
     """What made the run fail beyond its tapes' own verdicts: a threshold, a drift."""
+    vanished: tuple[str, ...] = ()
+    """Tapes with an accepted difference that is gone."""
     seconds: float | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -46,6 +48,7 @@ class Summary:
             "idle_rules": list(self.idle),
             "drifts": [asdict(drift) | {"verdict": drift.verdict} for drift in self.drifts],
             "because": list(self.because),
+            "vanished": list(self.vanished),
             "seconds": self.seconds,
         }
         return {"summary": dict(self.verdicts), "exit": self.exit} | {k: v for k, v in optional.items() if v} | dict(self.more)
@@ -61,11 +64,14 @@ class Tally:
         self.verdicts: Counter[Verdict] = Counter()
         self._strict, self._fail_over, self._by = strict, dict(fail_over or {}), by
         self._rules: dict[str, Counter[str]] = {}
+        self._vanished: list[str] = []
         self._readings: list[tuple[str, Mapping[str, Any], Reading]] = []
 
     def add(self, result: Result) -> None:
         """Counts one result."""
         self.verdicts[result.verdict] += 1
+        if result.more.get("vanished"):
+            self._vanished.append(result.tape)
         for rule, state in result.rules.items():
             self._rules.setdefault(rule, Counter())[state] += 1
         self._readings.extend((result.operation, result.metadata, reading) for reading in result.metrics)
@@ -92,6 +98,7 @@ class Tally:
             ),
             found,
             tuple(because),
+            tuple(self._vanished),
             seconds,
             more,
         )
@@ -121,7 +128,7 @@ class Tally:
 
 def summary_of(line: Mapping[str, Any]) -> Summary:
     """The summary that a file's last line says."""
-    known = {"summary", "exit", "unmatched_rules", "idle_rules", "drifts", "because", "seconds"}
+    known = {"summary", "exit", "unmatched_rules", "idle_rules", "drifts", "because", "vanished", "seconds"}
     found = tuple(Drift(**{k: v for k, v in drift.items() if k in Drift.__slots__}) for drift in line.get("drifts", ()))
     return Summary(
         dict(line["summary"]),
@@ -130,6 +137,7 @@ def summary_of(line: Mapping[str, Any]) -> Summary:
         tuple(line.get("idle_rules", ())),
         found,
         tuple(line.get("because", ())),
+        tuple(line.get("vanished", ())),
         line.get("seconds"),
         {k: v for k, v in line.items() if k not in known},
     )
