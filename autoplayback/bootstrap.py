@@ -57,7 +57,8 @@ def record() -> Interception:
     settings = configuration.settings
     sink = spool.for_url(settings, finish=Redactor(settings.redact).finish)
     environment = Environment(settings.service, settings.environment)
-    recorder = Recorder(sink, Sampler(settings.sampling), environment, tape_limit=settings.limits.tape_mb << 20)
+    sampler = Sampler(settings.sampling, sink.pressure)
+    recorder = Recorder(sink, sampler, environment, tape_limit=settings.limits.tape_mb << 20)
     interception = Interception(declarations(settings, configuration.place), recorder)
     interception.install()
     entropy.install()

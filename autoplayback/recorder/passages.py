@@ -6,7 +6,7 @@ from typing import Any
 
 from autoplayback.interception.context import Muted, Scope
 from autoplayback.interception.target import Target
-from autoplayback.originals import perf_counter_ns
+from autoplayback.originals import perf_counter_ns, process_id
 from autoplayback.recorder.metadata import Extractor
 from autoplayback.recorder.scope import TOO_LARGE, RecorderScope
 from autoplayback.tape.draft import CallDraft
@@ -161,7 +161,7 @@ class OperationPassage:
         if scope.closed:
             return
         scope.closed = True
-        if scope.lost is not None:
+        if scope.lost is not None or scope.pid != process_id():  # forked inside the operation: the tape is the parent's
             return
         draft, recorder = scope.draft, scope.recorder
         try:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from autoplayback.interception.context import Muted, Scope
 from autoplayback.interception.handles import state
 from autoplayback.interception.target import Target
-from autoplayback.originals import random_bytes
+from autoplayback.originals import process_id, random_bytes
 from autoplayback.recorder.metadata import scalars
 from autoplayback.tape import ulid
 from autoplayback.tape.draft import Draft
@@ -55,7 +55,7 @@ class Keeper(Protocol):
 class RecorderScope(Scope):
     """One operation being recorded."""
 
-    __slots__ = ("_handles", "_next_handle", "chosen", "draft", "kept", "limit", "lost", "muted", "recorder")
+    __slots__ = ("_handles", "_next_handle", "chosen", "draft", "kept", "limit", "lost", "muted", "pid", "recorder")
 
     def __init__(
         self, recorder: Keeper, target: Target, metadata: Mapping[str, Scalar], environment: Mapping[str, Any], *, chosen: bool
@@ -67,8 +67,9 @@ class RecorderScope(Scope):
         self.chosen = chosen
         self.kept: bool | None = None
         self.lost: str | None = None
-        # The objects themselves are kept beside their numbers, so that no id() is used again while this tape runs.
-        self._handles: dict[int, tuple[int, Any]] = {}
+        self.pid = process_id()
+        # By serial: kept alive by us, a cursor would hold its locks until the operation's end.
+        self._handles: dict[int, int] = {}
         self._next_handle = itertools.count().__next__
         self.draft = Draft(ulid.new(), target, self.seed, environment, Encoder(self.handle_id))
         self.draft.metadata.update(metadata)
@@ -80,17 +81,17 @@ class RecorderScope(Scope):
 
     def handle_id(self, handle: Any, made_by: int | None = None) -> int | None:
         """The handle's number on this tape, given when first seen; None for what isn't a handle of ours."""
-        known = self._handles.get(id(handle))
-        if known is not None:
-            return known[0]
         if not getattr(type(handle), "__autoplayback_handle__", False):
             return None
+        made = state(handle)
+        known = self._handles.get(made.serial)
+        if known is not None:
+            return known
         fresh = self._next_handle()
         # setdefault is atomic: of two threads that meet the same pooled connection, both get the first one's number.
-        number = self._handles.setdefault(id(handle), (fresh, handle))[0]
+        number = self._handles.setdefault(made.serial, fresh)
         if number != fresh:
             return number
-        made = state(handle)
         arguments = b"" if made_by is not None else made.arguments
         self.draft.handles.append(HandleNote(number, made.maker.name, made.type, made_by, arguments))
         return number

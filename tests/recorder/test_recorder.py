@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 import types
@@ -255,6 +256,29 @@ def test_a_fault_of_ours_costs_the_tape_not_the_request(shop: Recorded, monkeypa
     assert shop.service.place({"item": "apple", "customer": "acme"}) == {"total": 3}
     assert shop.sink.drafts == []
     assert shop.sink.losses == ["fault: MemoryError"]
+
+
+def test_a_fork_inside_an_operation_makes_no_second_tape(shop: Recorded) -> None:
+    """Both processes come to the operation's end; the tape is that of the process which began it."""
+
+    def forking(order: Any) -> int:
+        pid = os.fork()
+        if pid == 0:
+            return 0
+        return pid
+
+    shop.service.forking = forking
+    declared = Declaration(Role.OPERATION, "recorded_shop:forking", "forking", settings=OperationSettings(target="x:y"))
+    interception = Interception([declared], shop.recorder)
+    interception.install()
+    try:
+        child = shop.service.forking(1)
+        if child == 0:
+            os._exit(len(shop.sink.drafts))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert len(shop.sink.drafts) == 1
+    finally:
+        interception.uninstall()
 
 
 def test_what_sampling_leaves_out_hides_no_inner_operation() -> None:
