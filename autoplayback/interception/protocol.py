@@ -37,11 +37,13 @@ class Answer:
 class Passage(Protocol):
     """One intercepted call on its way. Each is ended once, by `returned`, `raised` or (a stream) `ended`."""
 
-    scope: Scope
-    """What `current` is set to while the original, or one step of its stream, runs."""
+    @property
+    def scope(self) -> Scope:
+        """What `current` is set to while the original, or one step of its stream, runs."""
 
-    answer: Answer | None
-    """Given: the original isn't called."""
+    @property
+    def answer(self) -> Answer | None:
+        """Given: the original isn't called."""
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Replaces the arguments noted at the start: a request's body is known only once it has been read."""
