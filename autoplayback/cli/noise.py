@@ -78,7 +78,7 @@ def noise(
     typer.echo(experiments.patch(proposals), nl=False)
     for tape, reason in list(experiment.unfit.items())[:20]:
         options.complain(f"{tape} teaches nothing, it is {reason.splitlines()[0]}")
-    for tape, at, what in experiment.steady()[:20]:
-        options.complain(f"no noise: {tape} differs at {at} in every replay alike: {what}")
+    for difference in experiment.steady()[:20]:
+        options.complain(f"no noise: {difference}")
     if not proposals:
         options.complain(f"nothing varied in {repeat} replays of {len(chosen)} tapes")

@@ -92,12 +92,16 @@ class Experiment:
             found.append(Proposal(operation, rule, path, option, tapes, steady[operation, path], sizes[operation], samples))
         return sorted(found, key=lambda proposal: (proposal.operation, -proposal.tapes, proposal.path))
 
-    def steady(self) -> list[tuple[str, str, str]]:
-        """(tape, place, what) of each difference that came out the same in every round: regressions, or a changed environment."""
+    def steady(self) -> list[str]:
+        """Differences that were the same in every round, a sentence a kind of place: regressions, or a changed environment."""
+        found: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for tape, at, values in self._places():
+            if not self._varies(values):
+                example = f"{tape}: recorded {brief(values[0][1])}, replayed {brief(values[0][2])}"
+                found[self._operations[tape], _INDEX.sub("[*]", at)].append(example)
         return [
-            (tape, at, f"recorded {brief(values[0][1])}, replayed {brief(values[0][2])}")
-            for tape, at, values in self._places()
-            if not self._varies(values)
+            f"{operation}: {path} differs in the same way each time in {len(examples)} tapes, as in {examples[0]}"
+            for (operation, path), examples in sorted(found.items(), key=lambda item: -len(item[1]))
         ]
 
     def _places(self) -> Iterator[tuple[str, str, list[tuple[str, Any, Any]]]]:
