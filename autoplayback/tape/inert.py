@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from autoplayback.errors import TapeError
 from autoplayback.tape.graph import GraphReader, Reference
@@ -63,10 +63,9 @@ def inspect(document: bytes) -> Inert:
     """The inert tree of a document. What is shared stands at each of its places; a cycle ends in `Tagged("ref", "", number)`."""
     try:
         try:
-            tree: Inert = read_quickly(document, BUILDER)
-            return tree
+            return cast(Inert, read_quickly(document, BUILDER))
         except Referring:
-            return _Expanding(document).tree()
+            return cast(Inert, _Expanding(document).tree())
     except Exception as error:
         raise translated(error) from None
 

@@ -50,8 +50,8 @@ def is_plain(value: Any, limit: int) -> bool:
 
 def _is_large_plain(value: Any, limit: int) -> bool:
     level = [value]
-    containers: list[Any] = []
-    nodes = 0
+    containers = [value]
+    nodes, once = 0, True
     for _ in range(_LEVELS):
         inside = get_referents(*level)
         nodes += len(inside)
@@ -59,12 +59,15 @@ def _is_large_plain(value: Any, limit: int) -> bool:
             return False
         types = _types(inside, len(level))
         if types <= ATOMS:
-            del inside, level
-            return sum(map(getrefcount, containers)) == _ONCE_LISTED * len(containers) or _distinct([value, *containers])
+            return True
         if not types <= PLAIN:
             return False
         level = inside if types <= CONTAINERS else [item for item in inside if type(item) in CONTAINERS]
+        del inside  # which may count as a reference
+        once = once and sum(map(getrefcount, level)) == _ONCE_LISTED * len(level)
         containers += level
+        if not once and not _distinct(containers):  # at each level: what refers to itself twice would double with each
+            return False
     return False
 
 

@@ -39,8 +39,7 @@ class Reader:
         self.read: Callable[[Any], dict[str, Any]] = self._read
         """The fields of an instance by name, in a dict of our own; unset slots are left out."""
         if self._dict is not None and not self._slots:
-            instance_dict = self._dict
-            self.read = lambda value: instance_dict(value).copy()
+            self.read = _copying(self._dict)
 
     def _read(self, value: Any) -> dict[str, Any]:
         fields = {} if self._dict is None else dict.copy(self._dict(value))
@@ -57,6 +56,11 @@ class Reader:
         if self._dict is not None:
             return None if self._slots else rows.dictionary_reader(self._dict, declared)
         return rows.slots_reader(self._slots) if self._slots else None
+
+
+def _copying(read: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """Reads and copies an instance dictionary: the usual case, with nothing else to look at."""
+    return lambda value: read(value).copy()
 
 
 def is_heap(kind: type) -> bool:

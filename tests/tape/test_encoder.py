@@ -297,6 +297,25 @@ def test_plain_data_is_told_apart_at_a_glance() -> None:
     assert not is_plain(wide, 100)
 
 
+def test_many_ways_to_the_same_objects_take_no_time() -> None:
+    """Forty lists, each twice in the one before, are forty lists and not 2^40; nor do cycles go round and round."""
+    ladder: list[Any] = [0] * 200
+    for _ in range(40):
+        ladder = [ladder, ladder]
+    knot: list[Any] = []
+    knot.extend([knot] * 8)
+    web: list[Any] = [{} for _ in range(30)]
+    for i, node in enumerate(web):
+        node.update({"a": web[i - 1], "b": web[i - 7], "c": web})
+    started = time.process_time()
+    for value in (ladder, knot, [knot, *range(200)], web, {"x": web}):
+        encoder = Encoder()
+        inspect(encoder.encode(value))
+        inspect(encoder.arguments((value,), {"k": value}))
+        assert encoder.opaque == []
+    assert time.process_time() - started < 20
+
+
 def test_encoding_keeps_nothing_alive() -> None:
     """No reference to a service's object remains in the encoder."""
     encoder, value = Encoder(), Plain(a=[])
