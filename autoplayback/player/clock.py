@@ -1,18 +1,32 @@
-"""The clock of a replay: it starts where the recording did, runs on, and is moved to each call's recorded end as it is answered.
+"""The clock of a replay: virtual, deterministic, and where the recording's was.
 
-Wall time is time-machine's, which C code such as `datetime.now` sees too. The monotonic clocks jump by the same amounts, so
-that code which measures a recorded call of two seconds measures two seconds; they never go back, nor does the wall clock.
+It stands at the recorded start, moves to each call's recorded end as that is answered, and is moved on by `time.sleep` and by
+the timers of an event loop, which therefore don't wait. Each look at it moves it by a microsecond, and by more in a loop that
+only looks, so that `while time.time() < deadline` ends. The same code on the same tape thus sees the same times, to the last
+digit. Wall time is time-machine's, which C code such as `datetime.now` sees too; the monotonic clocks go with it, never back.
 """
 
 from __future__ import annotations
 
 import os
+import selectors
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from autoplayback.originals import monotonic_ns, perf_counter_ns
+from autoplayback.originals import monotonic_ns, perf_counter_ns, sleep
+
+TICK = 1_000
+"""Nanoseconds that a look at the clock moves it by."""
+PATIENCE = 1_000
+"""Looks without anything else happening, after which the tick doubles."""
+IMPORTED, IMPORTING = 10**15, 60 * 10**9
+"""What the monotonic clocks show as the service's import begins, and how long it counts as having taken when an operation starts:
+the same in each worker, as differences of floats would otherwise differ in their last digits."""
+YIELD = 0.0005
+"""Seconds that a sleep really takes where other threads run, so that they get on."""
 
 
 def _time_machine() -> Any:
@@ -29,38 +43,71 @@ def _time_machine() -> Any:
 
 time_machine = _time_machine()
 
-_ahead = 0
-"""Nanoseconds which the monotonic clocks are ahead of the real ones."""
+_running: Clock | None = None
 _installed = False
 
 
 def install() -> None:
-    """Puts our monotonic clocks into `time`; before the service is imported: `from time import monotonic` keeps what it finds."""
+    """Puts our functions into `time` and `selectors`; before the service is imported: `from time import sleep` keeps what it finds."""
     global _installed
     if _installed:
         return
     _installed = True
+    for name, real in (("monotonic", monotonic_ns), ("perf_counter", perf_counter_ns)):
+        for function in _clocks(name, real):
+            setattr(time, function.__name__, function)
+    time.sleep = _sleeper()  # type: ignore[assignment]
+    for kind in ("SelectSelector", "PollSelector", "EpollSelector", "KqueueSelector"):
+        if (selector := getattr(selectors, kind, None)) is not None:
+            selector.select = _waiter(selector.select)
 
-    def monotonic() -> float:
-        return (monotonic_ns() + _ahead) / 1e9
 
-    def monotonic_in_ns() -> int:
-        return monotonic_ns() + _ahead
+def _clocks(name: str, real: Callable[[], int]) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    installed = real()
 
-    def perf_counter() -> float:
-        return (perf_counter_ns() + _ahead) / 1e9
+    def in_ns() -> int:
+        clock = _running
+        return IMPORTED + real() - installed if clock is None else IMPORTED + IMPORTING + clock.look() - clock.started
 
-    def perf_counter_in_ns() -> int:
-        return perf_counter_ns() + _ahead
+    def in_seconds() -> float:
+        return in_ns() / 1e9
 
-    for name, clock in (
-        ("monotonic", monotonic),
-        ("monotonic_ns", monotonic_in_ns),
-        ("perf_counter", perf_counter),
-        ("perf_counter_ns", perf_counter_in_ns),
-    ):
-        clock.__name__ = clock.__qualname__ = name
-        setattr(time, name, clock)
+    in_seconds.__name__ = in_seconds.__qualname__ = name
+    in_ns.__name__ = in_ns.__qualname__ = f"{name}_ns"
+    return in_seconds, in_ns
+
+
+def _sleeper() -> Callable[[float], None]:
+    def slept(seconds: float, /) -> None:
+        clock = _running
+        if clock is None or seconds < 0:
+            sleep(seconds)
+            return
+        if threading.active_count() > 1:
+            sleep(min(seconds, YIELD))
+        clock.advance(int(seconds * 1e9))
+
+    slept.__name__ = slept.__qualname__ = "sleep"
+    slept.__doc__ = time.sleep.__doc__
+    return slept
+
+
+def _waiter(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """An event loop with nothing to do waits for its next timer here: then the timer's time has come."""
+
+    def select(self: Any, timeout: float | None = None) -> Any:
+        clock = _running
+        if clock is None or timeout is None or timeout <= 0:
+            return plain(self, timeout)
+        ready = plain(self, 0)
+        if not ready and threading.active_count() > 1:
+            ready = plain(self, timeout)  # another thread may wake the loop before the timer does: only waiting tells
+        if not ready:
+            clock.advance(int(timeout * 1e9) + 1)
+        return ready
+
+    select.__doc__ = plain.__doc__
+    return select
 
 
 class Clock:
@@ -68,36 +115,49 @@ class Clock:
 
     def __init__(self, started: int, environment: Mapping[str, Any]) -> None:
         """`started` is the recorded start, in ns since the epoch; the time zone is the recorded one's."""
-        self._started = started
+        self.started = started
+        self.now = started
+        """Nanoseconds since the epoch, by this clock; to look here doesn't move it."""
         zone = environment.get("tz")
         self._zone = zone if isinstance(zone, str) else None
+        self._looks = 0
         self._travel: Any = None
-        self._traveller: Any = None
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """From now on it is the recorded start."""
+        global _running
         if self._zone is not None and os.environ.get("TZ") != self._zone:
             os.environ["TZ"] = self._zone
             if hasattr(time, "tzset"):
                 time.tzset()
-        self._travel = time_machine.travel(0, tick=True)
-        self._traveller = self._travel.start()
-        self._traveller.shift(self._started // 10**9)
-        self._traveller.shift(self._started % 10**9 / 1e9)
-        time.time_ns()  # time-machine counts from the first look at the clock
+        self._travel = time_machine.travel(0, tick=False)
+        self._travel.start().time_ns = self.look
+        _running = self
+
+    def look(self) -> int:
+        """What time it is; a moment later than at the last look."""
+        with self._lock:
+            self._looks += 1
+            self.now += TICK << min(self._looks // PATIENCE, 40)
+            return self.now
+
+    def advance(self, nanoseconds: int) -> None:
+        """Lets time pass."""
+        with self._lock:
+            self._looks = 0
+            self.now += nanoseconds
 
     def reach(self, since_start: int) -> None:
         """Moves on to an instant of the recording, in ns since its start; never back."""
-        if self._traveller is None:
-            return
-        global _ahead
-        ahead = self._started + since_start - time.time_ns()
-        if ahead > 0:
-            self._traveller.shift(ahead / 1e9)
-            _ahead += ahead
+        with self._lock:
+            self._looks = 0
+            self.now = max(self.now, self.started + since_start)
 
     def stop(self) -> None:
-        """Back to the real wall clock; the monotonic ones stay ahead, since they may never go back."""
+        """Back to the real clocks."""
+        global _running
+        _running = None
         if self._travel is not None:
             self._travel.stop()
-            self._travel = self._traveller = None
+            self._travel = None

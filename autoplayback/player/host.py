@@ -256,7 +256,8 @@ class Host:
         self._sandbox.operating(session.refused)
 
     def _refused_at_import(self, event: str, what: str) -> BaseException:
-        self.notes.append(f"{event}({what}) was refused while the service was imported or set up")
+        if event != "socket.bind":  # libraries probe for IPv6 so; refused, they take it that there is none
+            self.notes.append(f"{event}({what}) was refused while the service was imported or set up")
         return PermissionError(1, f"autoplayback: {event}({what}) is refused while the service is set up for a replay")
 
     def _over_memory(self) -> str:

@@ -1,6 +1,8 @@
 """Which recorded call answers this one? In tiers, each recorded call once, and each match says which tier gave it.
 
     exact      same target, same receiver, same canonical arguments: first recorded, first answered
+    sibling    same target, same canonical arguments, on another object that was made alike (threads which each open a connection
+               open them in any order); from then on the two objects have changed places
     relaxed    the same without the parameters that the config ignores, or by its `key:` parameters only
     order      outputs: what is sent may change (that is a difference), so the next recorded one of the target answers
     configured `on_missing` said what to do: nothing on the tape answered
@@ -30,6 +32,8 @@ class Found:
 
     call: Call
     tier: str
+    exchanged: list[tuple[Call, Call]] = field(default_factory=list)
+    """With a sibling: calls that had answered, and those which count as having answered in their place."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,7 @@ class Group:
     taken: set[int] = field(default_factory=set)
     by_bytes: dict[tuple[int | None, bytes], Key] = field(default_factory=dict)
     exact: dict[Key, deque[Call]] = field(default_factory=dict)
+    siblings: dict[Key, deque[Call]] | None = None
     relaxed: dict[Key, deque[Call]] | None = None
     queue: deque[Call] = field(default_factory=deque)
 
@@ -61,6 +66,9 @@ class Matcher:
                 key = (note.name, freeze_arguments(note.arguments, ()))
                 self._external[note.id] = representative.setdefault(key, note.id)
         self._representative = representative
+        self._calls = {call.seq: call for call in tape.calls}
+        self._origins: dict[int, Key] = {}
+        self._by_receiver: dict[int | None, list[Call]] | None = None
 
     def prepare(self, targets: Iterable[Target]) -> None:
         """Groups the calls of these targets now, as far as any were recorded."""
@@ -92,6 +100,8 @@ class Matcher:
             return self._output(group, receiver, arguments)
         if (found := self._first(group, group.exact.get(self._key(group, receiver, arguments)))) is not None:
             return Found(found, "exact")
+        if receiver is not None and (found := self._sibling(group, receiver, arguments)) is not None:
+            return found
         ignore, only = relaxation(target)
         if not ignore and only is None:
             return None
@@ -120,6 +130,63 @@ class Matcher:
         """The recorded calls nobody asked for, by `seq`."""
         taken = {seq for group in self._groups.values() for seq in group.taken}
         return [call.seq for call in tape.calls if call.seq not in taken]
+
+    def _sibling(self, group: Group, receiver: int, arguments: bytes) -> Found | None:
+        if group.siblings is None:
+            group.siblings = {}
+            for call in group.calls:
+                if call.receiver is not None:
+                    key = (self._origin(call.receiver), self._arguments(group.target, call.arguments, call))
+                    group.siblings.setdefault(key, deque()).append(call)
+        for call in group.siblings.get((self._origin(receiver), self._arguments(group.target, arguments, None)), ()):
+            if call.seq not in group.taken and (exchanged := self._exchanged(receiver, call)) is not None:
+                group.taken.add(call.seq)
+                return Found(call, "sibling", exchanged)
+        return None
+
+    def _exchanged(self, receiver: int, call: Call) -> list[tuple[Call, Call]] | None:
+        """Lets one object stand for another from this call on, if all that was asked of it so far was asked of the other too."""
+        had = [one for one in self._received(receiver) if one.seq in self._taken_of(one)]
+        before = [other for other in self._received(call.receiver) if other.seq < call.seq]
+        if [(one.target.name, one.arguments) for one in had] != [(one.target.name, one.arguments) for one in before]:
+            return None
+        exchanged = []
+        for mine, other in zip(had, before, strict=True):
+            group = self._groups.get(mine.target.name)
+            if group is not None and other.seq not in group.taken:
+                group.taken.discard(mine.seq)
+                group.taken.add(other.seq)
+                exchanged.append((mine, other))
+                group.exact.setdefault(
+                    self._key(group, self.same_handle(mine.receiver), mine.arguments, mine), deque()
+                ).appendleft(mine)
+        return exchanged
+
+    def _taken_of(self, call: Call) -> set[int]:
+        group = self._groups.get(call.target.name)
+        return group.taken if group is not None else set()
+
+    def _received(self, number: int | None) -> list[Call]:
+        """The recorded calls on one handle, in their order."""
+        if self._by_receiver is None:
+            self._by_receiver = {}
+            for call in self._calls.values():
+                self._by_receiver.setdefault(call.receiver, []).append(call)
+        return self._by_receiver.get(number, [])
+
+    def _origin(self, number: int) -> Key:
+        """How a handle came to be: the same for handles which the operation can't have told apart when it got them."""
+        known = self._origins.get(number)
+        if known is None:
+            note = self._handles.get(number)
+            made = None if note is None or note.made_by is None else self._calls.get(note.made_by)
+            if made is None:
+                known = ("external", self.same_handle(number))
+            else:
+                above = None if made.receiver is None else self._origin(made.receiver)
+                known = (made.target.name, freeze_arguments(made.arguments, made.target.parameters), above)
+            self._origins[number] = known
+        return known
 
     def _output(self, group: Group, receiver: int | None, arguments: bytes) -> Found | None:
         first: Call | None = None

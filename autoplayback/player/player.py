@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from autoplayback.config.settings import Settings
-from autoplayback.errors import ReplayError
+from autoplayback.errors import Diverged, ReplayError
 from autoplayback.interception.context import MUTED, Muted, current
 from autoplayback.interception.handles import replayed
 from autoplayback.interception.protocol import Answer, Passage
@@ -55,7 +55,11 @@ class Player:
             return None  # inside a call that `on_missing: call` lets through
         if session is None or scope is not session.scope or scope.closed:
             return self._outside(target, args, kwargs)
-        return session.call(target, receiver, args, kwargs)
+        try:
+            return session.call(target, receiver, args, kwargs)
+        except Exception as error:  # a fault of ours must not look like one of the code under test, whatever that makes of it
+            session.fault = session.fault or f"autoplayback itself failed at {target.name}: {type(error).__name__}: {error}"
+            raise Diverged(session.fault) from error
 
     def type_of(self, handle: Any) -> str | None:
         """The recorded class of a handle, as far as a tape says; interception asks it of those that it knows no class of."""

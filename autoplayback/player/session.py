@@ -76,6 +76,7 @@ class Session:
         self._matched: list[tuple[int, int, str]] = []
         self._answered = 0
         self._handles: dict[int, Handle] = {}
+        self._places: dict[int, int] = {}
         self._lock = threading.Lock()
 
     def prepare(self, targets: Iterable[Target]) -> None:
@@ -118,6 +119,11 @@ class Session:
                     return self._brought(target, brought, note)
                 return self._missing(target, number, arguments, note)
             call = found.call
+            if found.tier == "sibling" and call.receiver is not None:
+                self._swap(receiver, call.receiver)
+                for one, other in found.exchanged:
+                    for mine, its in zip(self._made_by(one), self._made_by(other), strict=False):
+                        self._places[mine], self._places[its] = self._places.get(its, its), self._places.get(mine, mine)
             self._matched.append((note.seq, call.seq, found.tier))
             if call.outcome.end is End.UNFINISHED and not call.outcome.items:
                 self._miss(misses.unfinished(target, call, self._answered))
@@ -153,10 +159,36 @@ class Session:
             tuple(unused[:SHOWN]),
             tuple(self._matched),
             boundary,
+            self.clock.started,
+            self.clock.now,
             ran=True,
         )
         self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
         return self.draft
+
+    def _swap(self, handle: Any, number: int) -> None:
+        """The object turns out to be the one with this number on the tape; what has that number, or will get it, takes its own."""
+        facts = state(handle)
+        before, other = facts.id, self._handles.pop(number, None)
+        if before is None:
+            return
+        places = {one: self._places.get(one, one) for one in (*self._places, before, number)}
+        self._places = {one: number if at == before else before if at == number else at for one, at in places.items()}
+        del self._handles[before]
+        if other is not None:
+            state(other).id = before
+            self._handles[before] = other
+        facts.id = number
+        self._handles[number] = handle
+
+    def _place(self, number: int, call: Call | None) -> int:
+        """The number under which a handle made by this very call goes on: another's, where that one took its place."""
+        if not self._places or call is None or number not in self._made_by(call):
+            return number
+        return self._places.get(number, number)
+
+    def _made_by(self, call: Call) -> list[int]:
+        return [note.id for note in self.tape.handles if note.made_by == call.seq]
 
     def _brought(self, target: Target, number: int, note: CallDraft) -> AnsweredPassage:
         """A handle that the recorded operation found made (a pool's connection, made in an earlier request) and this one makes."""
@@ -190,10 +222,10 @@ class Session:
             if outcome.end is End.RAISED:
                 answer.error = self._exception(outcome.value, target)
             else:
-                answer.value = self._rebuilt(outcome.value, target)
+                answer.value = self._rebuilt(outcome.value, target, call)
         else:
             if outcome.value and outcome.end is not End.RAISED:
-                answer.value = self._rebuilt(outcome.value, target)
+                answer.value = self._rebuilt(outcome.value, target, call)
             answer.items = self._items(target, call, note)
         note.duration = perf_counter_ns() - self.draft.clock - note.started
         if target.codec is not None:
@@ -209,19 +241,19 @@ class Session:
         note.end = End.CLOSED
         for item in outcome.items or ():
             note.items.append(item)
-            yield self._rebuilt(item, target)
+            yield self._rebuilt(item, target, call)
         if outcome.end is End.RAISED:
             note.end, note.value = outcome.end, outcome.value
             raise self._exception(outcome.value, target)
         if outcome.end is End.RETURNED:
             note.end, note.value = outcome.end, outcome.value
-            return self._rebuilt(outcome.value, target) if outcome.value else None
+            return self._rebuilt(outcome.value, target, call) if outcome.value else None
         with self._lock:
             self._miss(misses.overread(target, call, len(note.items), self._answered))
 
-    def _rebuilt(self, document: bytes, target: Target) -> Any:
+    def _rebuilt(self, document: bytes, target: Target, call: Call | None = None) -> Any:
         try:
-            return rebuild(document, self._trust, lambda number: self._handle(number, target))
+            return rebuild(document, self._trust, lambda number: self._handle(self._place(number, call), target))
         except AutoplaybackError as error:
             self.fault = f"the recorded answer of {target.name} can't be rebuilt: {error}"
             raise Diverged(self.fault) from error

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
@@ -92,8 +92,9 @@ class WorkerFailed(AutoplaybackError):
 class Worker:
     """One worker process. Used by one thread; `stop` may come from any."""
 
-    def __init__(self, lane: Lane, seed: str) -> None:
-        """Starts it; raises WorkerFailed. `seed` is its PYTHONHASHSEED."""
+    def __init__(self, lane: Lane, seed: str, variables: Mapping[str, str] | None = None) -> None:
+        """Starts it; raises WorkerFailed. `seed` is its PYTHONHASHSEED; `variables` stand in its environment where this process's
+        has none: a service reads its settings as it is imported."""
         self._lane = lane
         self._scratch = tempfile.mkdtemp(prefix="autoplayback-")
         self._said: IO[bytes] | None = None if lane.options.debug else tempfile.TemporaryFile()  # noqa: SIM115  # closed by `stop`
@@ -102,6 +103,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         self._control = ours
         env = {name: value for name, value in os.environ.items() if not name.startswith("AUTOPLAYBACK")}
+        env = {**(variables or {}), **env}
         env |= {"PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1", **lane.env}
         options = replace(lane.options, scratch=self._scratch)
         command = [lane.python, "-c", BOOT, str(theirs.fileno()), json.dumps(options.plain())]
@@ -265,7 +267,7 @@ class Pool:
             if worker is None:
                 while len(workers) >= KEPT:
                     self._end(workers.pop(next(iter(workers))))
-                worker = self._start(seed)
+                worker = self._start(seed, recorded_variables(tape))
             played = worker.play(tape)
         except WorkerFailed as error:
             if worker is not None:
@@ -283,11 +285,11 @@ class Pool:
             workers[seed] = worker
         return played
 
-    def _start(self, seed: str) -> Worker:
+    def _start(self, seed: str, variables: Mapping[str, str]) -> Worker:
         with self._state:
             if self._closed:
                 raise WorkerFailed("the run was ended")
-            worker = Worker(self._lane, seed)
+            worker = Worker(self._lane, seed, variables)
             self._workers.add(worker)
         try:
             ready = worker.wait()
@@ -311,6 +313,14 @@ def hash_seed(tape: Tape) -> str:
     """The PYTHONHASHSEED for a tape: the recorded one, or 0 where it was random, so that at least replays agree."""
     recorded = str(tape.environment.get("hash_seed", ""))
     return recorded if recorded.isdigit() and int(recorded) < 1 << 32 else "0"
+
+
+def recorded_variables(tape: Tape) -> dict[str, str]:
+    """The environment variables of the config's `environment:`, as they were."""
+    variables = tape.environment.get("variables")
+    return (
+        {str(name): value for name, value in variables.items() if isinstance(value, str)} if isinstance(variables, dict) else {}
+    )
 
 
 def with_refused(replayed: Tape, refused: list[dict[str, Any]]) -> Tape:

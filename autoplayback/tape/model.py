@@ -120,6 +120,9 @@ class Playback:
     """(replayed seq, recorded seq, tier) for each answered call: `exact`, `relaxed`, `order`, `configured`."""
     boundary: tuple[str, ...] = ()
     """What closed this replay off: `network namespace`, `landlock`, `seccomp`, `audit hook`."""
+    began: int = 0
+    ended: int = 0
+    """When the operation began and ended by the replay's own clock, in ns since the epoch: what counts as its «now»."""
     ran: bool = False
     """Whether the operation's own code was really entered."""
 

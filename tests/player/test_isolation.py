@@ -23,7 +23,7 @@ def operation(what):
     load(what)
     if os.environ.get("AUTOPLAYBACK") == "record":
         return what
-    if what == "hang": time.sleep(1000)
+    if what == "hang": threading.Event().wait()
     if what == "spin":
         while True: pass
     if what == "segfault": ctypes.string_at(0)
@@ -177,3 +177,25 @@ def test_an_interpreter_without_autoplayback(tmp_path: Path) -> None:
     if "not installed" in done.stderr:
         assert done.returncode == 2
         assert "pip install autoplayback" in done.stderr
+
+
+def test_settings_read_at_import_are_the_recorded_ones(tmp_path: Path) -> None:
+    """A service that needs a variable to be imported at all gets it as it was recorded."""
+    code = CODE + "\nURL = os.environ['DATABASE_URL']\n"
+    made = Service(tmp_path, code, CONFIG + "environment: [DATABASE_URL]\n")
+    made.record("import svc\nsvc.operation('fine')", DATABASE_URL="postgres://x")
+    [result] = made.replay()
+    assert result.verdict is Verdict.EQUAL, result
+
+
+def test_a_fault_of_ours_is_an_error_not_the_services(tmp_path: Path) -> None:
+    """An answer that can't be rebuilt under trust is told as such, though the service swallows every exception."""
+    made = Service(tmp_path, "from lib import load\ndef operation():\n  try: return load(1)\n  except Exception: return None",
+                   CONFIG.replace("svc:load", "lib:load").replace("svc:send", "lib:send"))  # fmt: skip
+    made.code("import other\ndef load(key): return other.Value()\ndef send(value): pass", "lib")
+    made.code("class Value:\n  def __init__(self): self.x = 1", "other")
+    made.record("import svc; svc.operation()")
+    [result] = made.replay()
+    assert result.verdict is Verdict.ERROR, result
+    assert "other" in result.reason
+    assert "trust" in result.reason

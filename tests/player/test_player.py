@@ -8,6 +8,7 @@ import pytest
 
 from autoplayback.equalizer.verdict import Verdict
 from autoplayback.tape import payload
+from autoplayback.tape.values import inspect
 from tests.player.service import CONFIG, Service
 
 SHAPES = """
@@ -297,6 +298,40 @@ def test_a_clock_that_follows_the_recording(tmp_path: Path) -> None:
     assert result.verdict is Verdict.EQUAL, result
     assert result.replayed_seconds is not None
     assert result.replayed_seconds < 0.25
+
+
+def test_time_is_virtual(tmp_path: Path) -> None:
+    """Sleeps, timers of event loops and loops on the clock pass at once, and the same way each time."""
+    service = Service(
+        tmp_path,
+        """
+        import asyncio, time, datetime
+        from time import sleep, monotonic
+        def load(key): sleep(0.2); return key
+        def send(value): pass
+        async def waiting():
+            try:
+                await asyncio.wait_for(asyncio.sleep(1000 * SCALE), 100 * SCALE)
+            except asyncio.TimeoutError:
+                await asyncio.sleep(100 * SCALE)
+            return await asyncio.wait_for(asyncio.to_thread(sum, range(100_000)), 5)
+        def operation():
+            began = time.time(), monotonic(), time.perf_counter_ns()
+            sleep(100 * SCALE)
+            deadline = time.time() + 100 * SCALE
+            while time.time() < deadline: pass
+            load(asyncio.run(waiting()))
+            return time.time() - began[0], monotonic() - began[1], time.perf_counter_ns() - began[2], datetime.datetime.now()
+        SCALE = 0.0001
+        """,
+    )
+    [tape] = service.record("import svc; svc.operation()")
+    service.code((tmp_path / "svc.py").read_text().replace("SCALE = 0.0001", "SCALE = 1"))
+    played = service.play([tape] * 5)
+    outcomes = {item.replay.outcome for item in played if item.replay}
+    assert len(outcomes) == 1
+    seconds = inspect(outcomes.pop().value).value[0]  # type: ignore[union-attr]
+    assert 400 < seconds < 500, seconds
 
 
 def test_environment_variables_are_the_recorded_ones(tmp_path: Path) -> None:

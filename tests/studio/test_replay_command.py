@@ -17,12 +17,12 @@ import pytest
 from tests.player.service import CONFIG, ROOT, Service
 
 CODE = """
-import time
+import threading
 def load(key): return key
 def send(value): pass
 def operation(key, slow=0):
     value = load(key)
-    time.sleep(slow if SLOW else 0)
+    threading.Event().wait(slow if SLOW else 0)
     return value
 SLOW = False
 """
@@ -113,7 +113,7 @@ def test_interrupted_runs_end_their_children_and_report(tmp_path: Path) -> None:
 
 def test_debug_stops_at_breakpoints(service: Service) -> None:
     """`--debug`: pdb on the user's terminal, the same answers, and the same verdict."""
-    service.code(CODE.replace("    time.sleep", "    breakpoint()\n    time.sleep"))
+    service.code(CODE.replace("    threading", "    breakpoint()\n    threading"))
     tape = service.tapes()[1].id
     parent, child = pty.openpty()
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
