@@ -25,19 +25,8 @@ BODY_LIMIT = 256 << 20
 
 _FLAGS = {"wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
 _KNOWN = frozenset(
-    {
-        "REQUEST_METHOD",
-        "PATH_INFO",
-        "SCRIPT_NAME",
-        "QUERY_STRING",
-        "SERVER_NAME",
-        "SERVER_PORT",
-        "REMOTE_ADDR",
-        "REMOTE_PORT",
-        "SERVER_PROTOCOL",
-        "CONTENT_TYPE",
-        "CONTENT_LENGTH",
-    }
+    "REQUEST_METHOD PATH_INFO SCRIPT_NAME QUERY_STRING SERVER_NAME SERVER_PORT REMOTE_ADDR REMOTE_PORT SERVER_PROTOCOL CONTENT_TYPE"
+    " CONTENT_LENGTH".split()
 )
 
 
