@@ -1,0 +1,1 @@
+"""Plans which vehicles drive which trips of a bus network: over HTTP (`web`), and from a queue (`worker`)."""
