@@ -1,42 +1,36 @@
-"""SQLite through the standard library: connections and cursors are handles, answered without a database file; rows are values.
+"""SQLite through the standard library, SQLAlchemy and others: connections and cursors are handles, answered without a database file.
 
 Rows made by a row factory come back as what the factory made of them; `sqlite3.Row` comes back as the real thing.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from autoplayback.presets import PresetTarget
-from autoplayback.tape.adapters.registry import Adapter, Split, register
+from autoplayback.presets import PresetTarget, _sqlalchemy
+from autoplayback.tape.adapters import registry
+from autoplayback.tape.adapters.registry import Adapter, Split
+
+
+@functools.lru_cache(maxsize=1024)
+def _described(names: tuple[str, ...]) -> Any:
+    """A cursor whose description has these column names: what a Row takes its keys from."""
+    import sqlite3
+
+    columns = ", ".join('NULL AS "{}"'.format(name.replace('"', '""')) for name in names)
+    return sqlite3.Connection(":memory:").execute(f"SELECT {columns}")
+
+
+def _row(cls: Any, values: list[Any], names: list[str]) -> Any:
+    return cls(_described(tuple(names)), tuple(values))
+
+
+registry.register([Adapter("sqlite3:Row", lambda row: Split(list(row), row.keys()), _row)])
 
 # The package re-exports the C function; SQLAlchemy and others take it from either module.
 TARGETS = (
     PresetTarget("sqlite3:connect", "sqlite3.connect", handle=True),
     PresetTarget("sqlite3.dbapi2:connect", "sqlite3.connect", handle=True),
+    *_sqlalchemy.TARGETS,
 )
-
-
-def _dump_row(row: Any) -> Any:
-    kind = _type("Row")
-    return Split(list(kind.__iter__(row)), list(kind.keys(row)))
-
-
-def _load_row(cls: Any, values: Any, names: Any) -> Any:
-    """A row can only be made over a cursor which names the same columns: one of a database that exists nowhere."""
-    connection = _type("Connection")(":memory:")
-    try:
-        columns = ", ".join('null as "{}"'.format(str(name).replace('"', '""')) for name in names)
-        return cls(connection.execute(f"select {columns}"), tuple(values))
-    finally:
-        connection.close()
-
-
-def _type(name: str) -> Any:
-    """A class of the library, which by now the service has loaded; `connect` itself may be intercepted, the classes aren't."""
-    import sqlite3
-
-    return getattr(sqlite3, name)
-
-
-register([Adapter("sqlite3:Row", _dump_row, _load_row)])
