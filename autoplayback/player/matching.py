@@ -4,6 +4,7 @@
     sibling    same target, same canonical arguments, on another object that was made alike (threads which each open a connection
                open them in any order); from then on the two objects have changed places
     relaxed    the same without the parameters that the config ignores, or by its `key:` parameters only
+    time       the same but for times, each of which is its own operation's «now»: `created_at`, a token's expiry
     order      outputs: what is sent may change (that is a difference), so the next recorded one of the target answers
     configured `on_missing` said what to do: nothing on the tape answered
 
@@ -13,17 +14,21 @@ A matcher isn't locked: whoever asks from several threads holds a lock over `tak
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoplayback.interception.target import Role, Target
 from autoplayback.tape.canonical import canonical_inert
 from autoplayback.tape.model import Call, Tape
-from autoplayback.tape.values import named
+from autoplayback.tape.moments import Window, reading, without_now
+from autoplayback.tape.values import Tagged, named
 
 Key = Any
 """A hashable canonical form; equal where two calls count as the same."""
+NOW = "\0now"
+DEPTH = 50
+"""How deep in an argument a time is looked for."""
 
 
 @dataclass(slots=True)
@@ -47,7 +52,9 @@ class Group:
     exact: dict[Key, deque[Call]] = field(default_factory=dict)
     siblings: dict[Key, deque[Call]] | None = None
     relaxed: dict[Key, deque[Call]] | None = None
-    queue: deque[Call] = field(default_factory=deque)
+    timed: dict[Key, deque[Call]] | None = None
+    order: dict[int | None, deque[Call]] = field(default_factory=dict)
+    """Of outputs: the calls by receiver, in their order."""
 
 
 class Matcher:
@@ -66,6 +73,7 @@ class Matcher:
                 key = (note.name, freeze_arguments(note.arguments, ()))
                 self._external[note.id] = representative.setdefault(key, note.id)
         self._representative = representative
+        self._span: Window = (tape.started, tape.started + tape.duration)
         self._calls = {call.seq: call for call in tape.calls}
         self._origins: dict[int, Key] = {}
         self._by_receiver: dict[int | None, list[Call]] | None = None
@@ -84,35 +92,29 @@ class Matcher:
             for name in former_names(target):
                 calls += self._by_name.get(name, ())
             calls.sort(key=lambda call: call.seq)
-            group = self._groups[target.name] = Group(target, calls, queue=deque(calls))
-            if target.role is not Role.OUTPUT:
-                for call in calls:
-                    group.exact.setdefault(
-                        self._key(group, self.same_handle(call.receiver), call.arguments, call), deque()
-                    ).append(call)
+            group = self._groups[target.name] = Group(target, calls)
+            for call in calls:
+                receiver = self.same_handle(call.receiver)
+                group.exact.setdefault(self._exact(group, receiver, call.arguments, call), deque()).append(call)
+                if target.role is Role.OUTPUT:
+                    group.order.setdefault(receiver, deque()).append(call)
         return group
 
-    def take(self, target: Target, receiver: int | None, arguments: bytes) -> Found | None:
-        """The recorded call that answers, now used up; None where none does."""
+    def take(self, target: Target, receiver: int | None, arguments: bytes, now: Window) -> Found | None:
+        """The recorded call that answers, now used up; None where none does. `now` is the time that the replay has lasted for."""
         group = self.group(target)
         receiver = self.same_handle(receiver)
         if target.role is Role.OUTPUT:
             return self._output(group, receiver, arguments)
-        if (found := self._first(group, group.exact.get(self._key(group, receiver, arguments)))) is not None:
-            return Found(found, "exact")
-        if receiver is not None and (found := self._sibling(group, receiver, arguments)) is not None:
-            return found
-        ignore, only = relaxation(target)
-        if not ignore and only is None:
-            return None
-        if group.relaxed is None:
-            group.relaxed = {}
-            for call in group.calls:
-                key = (self.same_handle(call.receiver), self._arguments(target, call.arguments, call, ignore, only))
-                group.relaxed.setdefault(key, deque()).append(call)
-        loose = (receiver, self._arguments(target, arguments, None, ignore, only))
-        found = self._first(group, group.relaxed.get(loose))
-        return None if found is None else Found(found, "relaxed")
+        if (call := self._first(group, group.exact.get(self._exact(group, receiver, arguments)))) is not None:
+            return Found(call, "exact")
+        if receiver is not None and (sibling := self._sibling(group, receiver, arguments)) is not None:
+            return sibling
+        if (call := self._relaxed(group, receiver, arguments)) is not None:
+            return Found(call, "relaxed")
+        if (call := self._timed(group, receiver, arguments, now)) is not None:
+            return Found(call, "time")
+        return None
 
     def same_handle(self, receiver: int | None) -> int | None:
         """One number for all handles that came into the operation alike: any connection of a pool stands for another."""
@@ -157,9 +159,10 @@ class Matcher:
                 group.taken.discard(mine.seq)
                 group.taken.add(other.seq)
                 exchanged.append((mine, other))
-                group.exact.setdefault(
-                    self._key(group, self.same_handle(mine.receiver), mine.arguments, mine), deque()
-                ).appendleft(mine)
+                receiver_of = self.same_handle(mine.receiver)
+                group.exact.setdefault(self._exact(group, receiver_of, mine.arguments, mine), deque()).appendleft(mine)
+                if group.target.role is Role.OUTPUT:
+                    group.order.setdefault(receiver_of, deque()).appendleft(mine)
         return exchanged
 
     def _taken_of(self, call: Call) -> set[int]:
@@ -189,20 +192,35 @@ class Matcher:
         return known
 
     def _output(self, group: Group, receiver: int | None, arguments: bytes) -> Found | None:
-        first: Call | None = None
-        for call in group.queue:
-            if call.seq in group.taken or self.same_handle(call.receiver) != receiver:
-                continue
-            if call.arguments == arguments:
-                group.taken.add(call.seq)
-                return Found(call, "exact")
-            first = first or call
-        while group.queue and group.queue[0].seq in group.taken:
-            group.queue.popleft()
-        if first is None:
+        if (call := self._first(group, group.exact.get((receiver, arguments)))) is not None:
+            return Found(call, "exact")
+        call = self._first(group, group.order.get(receiver))
+        return None if call is None else Found(call, "order")
+
+    def _relaxed(self, group: Group, receiver: int | None, arguments: bytes) -> Call | None:
+        ignore, only = relaxation(group.target)
+        if not ignore and only is None:
             return None
-        group.taken.add(first.seq)
-        return Found(first, "order")
+        if group.relaxed is None:
+            group.relaxed = {}
+            for call in group.calls:
+                key = (self.same_handle(call.receiver), self._arguments(group.target, call.arguments, call, ignore, only))
+                group.relaxed.setdefault(key, deque()).append(call)
+        return self._first(group, group.relaxed.get((receiver, self._arguments(group.target, arguments, None, ignore, only))))
+
+    def _timed(self, group: Group, receiver: int | None, arguments: bytes, now: Window) -> Call | None:
+        """The call that asked the same at its own time: what lies within an operation's span, on both sides, is its «now»."""
+        ignore, only = relaxation(group.target)
+        mine = timeless(self._values(group.target, arguments, None, ignore, only), now)
+        if mine is None:
+            return None
+        if group.timed is None:
+            group.timed = {}
+            for call in group.calls:
+                other = timeless(self._values(group.target, call.arguments, call, ignore, only), self._span)
+                if other is not None:
+                    group.timed.setdefault((self.same_handle(call.receiver), other), deque()).append(call)
+        return self._first(group, group.timed.get((receiver, mine)))
 
     def _first(self, group: Group, queue: deque[Call] | None) -> Call | None:
         while queue:
@@ -212,7 +230,10 @@ class Matcher:
                 return call
         return None
 
-    def _key(self, group: Group, receiver: int | None, arguments: bytes, call: Call | None = None) -> Key:
+    def _exact(self, group: Group, receiver: int | None, arguments: bytes, call: Call | None = None) -> Key:
+        """The key of the exact tier. What outputs send can be large, and needn't match: the bytes will do."""
+        if group.target.role is Role.OUTPUT:
+            return receiver, arguments
         known = group.by_bytes.get((receiver, arguments))
         if known is None:
             known = (receiver, self._arguments(group.target, arguments, call))
@@ -227,8 +248,19 @@ class Matcher:
         ignore: frozenset[str] = frozenset(),
         only: frozenset[str] | None = None,
     ) -> Key:
+        return canonical_inert(self._values(target, arguments, call, ignore, only)) if arguments else b""
+
+    def _values(
+        self, target: Target, arguments: bytes, call: Call | None, ignore: frozenset[str], only: frozenset[str] | None
+    ) -> dict[str, Any]:
+        """The arguments by parameter name, with plain defaults filled in, without those that don't count."""
         parameters = target.parameters if call is None else call.target.parameters or target.parameters
-        return freeze_arguments(arguments, parameters, target.extra.get("defaults"), ignore, only)
+        values: dict[str, Any] = dict(target.extra.get("defaults") or {})
+        if arguments:
+            values.update(named(arguments, parameters))
+        if ignore or only is not None:
+            values = {name: value for name, value in values.items() if name not in ignore and (only is None or name in only)}
+        return values
 
 
 def former_names(target: Target) -> list[str]:
@@ -252,18 +284,33 @@ def relaxation(target: Target) -> tuple[frozenset[str], frozenset[str] | None]:
     return frozenset(getattr(target.settings, "ignore", ())), None if key is None else frozenset(key)
 
 
-def freeze_arguments(
-    arguments: bytes,
-    parameters: tuple[tuple[str, int], ...],
-    defaults: Mapping[str, Any] | None = None,
-    ignore: frozenset[str] = frozenset(),
-    only: frozenset[str] | None = None,
-) -> Key:
-    """The canonical form of one call's arguments, by parameter name, with plain defaults filled in."""
-    if not arguments:
-        return b""
-    values: dict[str, Any] = dict(defaults or {})
-    values.update(named(arguments, parameters))
-    if ignore or only is not None:
-        values = {name: value for name, value in values.items() if name not in ignore and (only is None or name in only)}
-    return canonical_inert(values)
+def freeze_arguments(arguments: bytes, parameters: tuple[tuple[str, int], ...]) -> Key:
+    """The canonical form of one call's arguments, by parameter name."""
+    return canonical_inert(named(arguments, parameters)) if arguments else b""
+
+
+def timeless(values: dict[str, Any], now: Window) -> Key | None:
+    """The canonical form with each time of the operation's own taken for the same one; None where there is no such time."""
+    found = False
+
+    def stripped(node: Any, depth: int) -> Any:
+        nonlocal found
+        if (said := reading(node, now)) is not None:
+            found = True
+            return NOW + said
+        if isinstance(node, (str, bytes)):
+            neutral = without_now(node, now)
+            found = found or neutral is not node
+            return neutral
+        if depth == 0:
+            return node
+        if isinstance(node, dict):
+            return {key: stripped(value, depth - 1) for key, value in node.items()}
+        if isinstance(node, list):
+            return [stripped(value, depth - 1) for value in node]
+        if isinstance(node, Tagged):
+            return replace(node, value=stripped(node.value, depth - 1))
+        return node
+
+    tree = stripped(values, DEPTH)
+    return canonical_inert(tree) if found else None

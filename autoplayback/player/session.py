@@ -110,10 +110,11 @@ class Session:
             return AnsweredPassage(self.scope.muted, Answer(error=TypeError(f"{target.name}: the recorded object had no length")))
         with self._lock:
             note = draft.call(target, number, arguments)
-            found = self._matcher.take(target, number, arguments)
+            now = (self.clock.started, self.clock.now)
+            found = self._matcher.take(target, number, arguments, now)
             if found is None and self._disguise is not None:
                 hidden = self._disguise(arguments, (), target.parameters)
-                found = self._matcher.take(target, number, hidden) if hidden != arguments else None
+                found = self._matcher.take(target, number, hidden, now) if hidden != arguments else None
             if found is None:
                 if target.handle and (brought := self._matcher.external(target.name, arguments)) is not None:
                     return self._brought(target, brought, note)

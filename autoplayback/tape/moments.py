@@ -62,13 +62,36 @@ def is_now(value: Any, started: int, ended: int) -> bool:
 
 
 def same_now(recorded: Any, recorded_window: Window, replayed: Any, replayed_window: Window) -> bool:
-    """Whether two inert values are the «now» of their own runs, written in the same way; of texts also where they only hold it."""
+    """Whether two inert values are the «now» of their own runs, written in the same way; or texts which differ only in such."""
     one = reading(recorded, recorded_window)
     if one is not None:
         return one == reading(replayed, replayed_window)
     if isinstance(recorded, str) and isinstance(replayed, str) and max(len(recorded), len(replayed)) <= _LONGEST:
         return _within_text(recorded, recorded_window, replayed, replayed_window)
     return False
+
+
+def without_now(text: str | bytes, window: Window) -> str | bytes:
+    """A text (a statement, a JSON body) with each «now» in it replaced by how it is written; the same object where there is none."""
+    if len(text) > _LONGEST:
+        return text
+    if isinstance(text, bytes):
+        try:
+            plain = text.decode()
+        except UnicodeDecodeError:
+            return text
+        neutral = without_now(plain, window)
+        return text if neutral is plain else str(neutral).encode()
+    found = False
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal found
+        said = _text(match.group(), window)
+        found = found or said is not None
+        return match.group() if said is None else f"\0{said}"
+
+    neutral = _TIMES.sub(replaced, text)
+    return neutral if found else text
 
 
 def _within_text(recorded: str, recorded_window: Window, replayed: str, replayed_window: Window) -> bool:

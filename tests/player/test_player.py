@@ -420,3 +420,29 @@ def test_a_replays_tape_is_a_tape(service: Service) -> None:
     assert payload.load(payload.dump(played.replay)) == played.replay
     assert played.replay.playback is not None
     assert played.replay.playback.ran
+
+
+def test_the_operations_own_times_match(tmp_path: Path) -> None:
+    """A `created_at` that the service makes itself is another at each run, and asks the same all the same."""
+    service = Service(
+        tmp_path,
+        """
+        import datetime, json, time
+        def load(key, **when): return key
+        def send(value): return value
+        def operation(n):
+            now = datetime.datetime.now(datetime.timezone.utc)
+            body = json.dumps({"at": now.isoformat(), "n": n}).encode()
+            return load(1, at=now), load(2, at=[time.time()]), load(3, at=now.isoformat()), load(4, at=body), send(now)
+        """,
+    )
+    [tape] = service.record("import svc; svc.operation(1)")
+    [result] = service.replay()
+    assert result.verdict is Verdict.EQUAL, result
+    [played] = service.play()
+    assert played.replay is not None
+    assert played.replay.playback is not None
+    assert [tier for _, _, tier in played.replay.playback.matched] == ["time"] * 4 + ["order"]
+    change(service, "now = datetime.datetime.now(datetime.timezone.utc)", "now = datetime.datetime(2020, 1, 1)")
+    [result] = service.replay()
+    assert result.verdict is Verdict.DIVERGED, result
