@@ -90,6 +90,7 @@ def replay(
     from autoplayback.errors import ConfigError
     from autoplayback.studio import runner
     from autoplayback.studio.acceptances import Acceptances
+    from autoplayback.studio.results import flagged
     from autoplayback.studio.tally import Tally
 
     if isolation not in ("fork", "spawn", "auto"):
@@ -139,6 +140,8 @@ def replay(
                 settled=lambda: tally.settled,
             )
         )
+        given = {"--config": config, "--tapes": tapes, "--python": python, "--workdir": workdir}
+        results = flagged(results, {flag: value for flag, value in given.items() if value})
         status = _report(
             results,
             tally,

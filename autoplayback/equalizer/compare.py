@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 import msgspec
@@ -18,6 +19,7 @@ from autoplayback.equalizer.sides import Side, error_text, side
 from autoplayback.equalizer.verdict import Difference, Judgement, Reading, Verdict
 from autoplayback.errors import AutoplaybackError, ReplayError
 from autoplayback.tape.model import End, Playback, Tape
+from autoplayback.tape.moments import Window
 
 
 def compare(
@@ -87,6 +89,7 @@ class _Comparison:
             tuple(readings),
             truncated=differ.truncated or len(raw) > MOST,
             rules=rules,
+            clock=differ.clock,
         )
         comparator = self.book.compare.comparator
         if comparator is None or verdict is Verdict.DIVERGED or old.failed or new.failed:
@@ -102,8 +105,9 @@ class _Comparison:
         *,
         truncated: bool = False,
         rules: dict[str, str] | None = None,
+        clock: int = 0,
     ) -> Judgement:
-        return Judgement(verdict, reason, differences, readings, truncated, rules or {}, self.counts, tuple(self.notes))
+        return Judgement(verdict, reason, differences, readings, truncated, rules or {}, self.counts, clock, tuple(self.notes))
 
     def _identical(self) -> bool:
         """Whether the encoded documents agree byte for byte, and nothing asks to look inside."""
@@ -131,15 +135,22 @@ class _Comparison:
         if self.book.renames:
             # Ids are made before they are used, but not in the order of the trees: a first walk binds them, a second one judges.
             renames = Renames()
-            first = Differ(self.book, most=100_000, renames=renames)
+            first = Differ(self.book, most=100_000, renames=renames, windows=self._windows())
             _walk(first, old, new)
-        differ = Differ(self.book, most=MOST, renames=renames)
+        differ = Differ(self.book, most=MOST, renames=renames, windows=self._windows())
         _walk(differ, old, new)
         readings, odd = metrics.readings(old, new, self.book)
         raw = differ.differences + odd
         if self.book.compare.calls == "strict":
             raw += [RawDifference(("calls", *name.split(".")), one, other) for name, (one, other) in self.counts.items()]
         return readings, raw, differ
+
+    def _windows(self) -> tuple[Window, Window] | None:
+        """When each run took place by its own clock; None where times are to be compared as they are."""
+        playback = self.replayed.playback
+        if self.book.compare.clock == "exact" or playback is None or not playback.began:
+            return None
+        return (self.recorded.started, self.recorded.started + self.recorded.duration), (playback.began, playback.ended)
 
     def _rules(self, differ: Differ, sides: tuple[Side, Side]) -> dict[str, str]:
         unknown = [rule for rule in self.unsettled if rule not in differ.varied]
@@ -187,15 +198,14 @@ class _Comparison:
         data = plugins.call(self.book.compare.data, before) if self.book.compare.data else None
         context = plugins.Context(self.recorded.operation, self.recorded.id, ours.differences, data)
         theirs = plugins.judged(plugins.call(comparator, before, after, context), comparator)
-        return Judgement(
-            theirs.verdict,
-            theirs.reason,
-            theirs.differences,
-            theirs.metrics or ours.metrics,
-            theirs.truncated,
-            ours.rules,
-            self.counts,
-            (*self.notes, *theirs.notes),
+        return replace(
+            ours,
+            verdict=theirs.verdict,
+            reason=theirs.reason,
+            differences=theirs.differences,
+            metrics=theirs.metrics or ours.metrics,
+            truncated=theirs.truncated,
+            notes=(*ours.notes, *theirs.notes),
         )
 
 

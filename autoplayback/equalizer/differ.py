@@ -18,6 +18,7 @@ from autoplayback.equalizer.rules import Rule, Rulebook, Treatment
 from autoplayback.equalizer.sameness import PLAIN, fingerprint, same
 from autoplayback.equalizer.tolerances import within
 from autoplayback.errors import ReplayError
+from autoplayback.tape.moments import Window, same_now
 from autoplayback.tape.values import Tagged, render
 
 
@@ -55,7 +56,15 @@ _CHUNK = 64
 class Differ:
     """One comparison of two tapes; what it found stands in its attributes afterwards."""
 
-    def __init__(self, book: Rulebook, *, most: int = 100, steps: int = 5_000_000, renames: Renames | None = None) -> None:
+    def __init__(
+        self,
+        book: Rulebook,
+        *,
+        most: int = 100,
+        steps: int = 5_000_000,
+        renames: Renames | None = None,
+        windows: tuple[Window, Window] | None = None,
+    ) -> None:
         self.differences: list[RawDifference] = []
         self.truncated = False
         self.varied: set[Rule] = set()
@@ -64,6 +73,9 @@ class Differ:
         self._most = most
         self._steps = steps
         self._renames = renames
+        self._windows = windows
+        self.clock = 0
+        """Values that were each side's own «now»."""
         self._stack: list[Frame] = []
 
     def walk(self, parts: Iterable[Part], recorded: Any, replayed: Any) -> None:
@@ -131,8 +143,12 @@ class Differ:
                 if both is not None:
                     self._stack.append((link, *both, state, included, depth + 1))
                     return
-        if included:
-            self._add(link, recorded, replayed)
+        if not included:
+            return
+        if self._windows is not None and same_now(recorded, self._windows[0], replayed, self._windows[1]):
+            self.clock += 1
+            return
+        self._add(link, recorded, replayed)
 
     def _forgiven(self, recorded: Any, replayed: Any, treatment: Treatment) -> bool:
         """Whether a rule calls two unequal leaves equal, or an id stands for another one."""
@@ -322,9 +338,9 @@ class Differ:
 
     def _alike(self, recorded: Any, replayed: Any, state: State[Rule]) -> bool:
         """Whether two items differ in nothing the rules don't allow."""
-        if state.dead and self._renames is None:
+        if state.dead and self._renames is None and self._windows is None:
             return False  # they weren't the same as they stand
-        trial = Differ(self._book, most=1, steps=2_000)
+        trial = Differ(self._book, most=1, steps=2_000, windows=self._windows)
         trial._stack.append((None, recorded, replayed, state, True, 0))
         try:
             while trial._stack and not trial.differences:

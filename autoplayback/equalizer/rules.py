@@ -134,4 +134,6 @@ def merged(*compares: Compare | None) -> Compare:
         }
         if compare.calls == "strict":
             scalars["calls"] = "strict"
+        if compare.clock == "exact":
+            scalars["clock"] = "exact"
     return Compare(**lists, tolerance=tolerance, key=key, metrics=metrics, **scalars)

@@ -79,7 +79,7 @@ def page(result: Result) -> str:
         "",
         "## Check the repair",
         "",
-        fenced(f"{result.rerun}\n{result.rerun} --debug    # breakpoints work\nautoplayback show {result.tape}", "sh"),
+        fenced(f"{result.rerun}\n{result.rerun} --debug    # breakpoints work\n{result.look}", "sh"),
         "",
         "It is repaired when the first command exits with status 0. If the new behaviour is intended, accept it:",
         "",

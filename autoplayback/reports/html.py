@@ -69,6 +69,7 @@ class _Index:
     def __init__(self) -> None:
         self.groups: dict[str, dict[str, Any]] = {}
         self._rows: list[list[Any]] = []
+        self._flags = ""
         self._operations: dict[str, int] = {}
         self._paths: dict[str, int] = {}
         self._details: list[tuple[int, int, str]] = []
@@ -76,6 +77,7 @@ class _Index:
 
     def add(self, result: Result) -> None:
         """Adds a result's row, and its detail where it isn't equal."""
+        self._flags = self._flags or result.rerun.partition(result.tape)[2]
         operation = self._operations.setdefault(result.operation, len(self._operations))
         group = -1
         rank = 0
@@ -142,6 +144,7 @@ class _Index:
             "groups": list(self.groups.values()),
             "rows": self._rows,
             "summary": summary.line(),
+            "flags": self._flags,
         }
 
 

@@ -93,8 +93,14 @@ def print_summary(summary: Summary, console: Console) -> None:
                 "yellow",
             )
         )
+    if summary.clock[0]:
+        values, in_tapes = summary.clock
+        told = f"{values} values in {in_tapes} tapes are each run's own time and count as equal (`compare: {{clock: exact}}`)"
+        say(Text(f"clock     {told}", "dim"))
+    degraded = {drift.described() for drift in summary.drifts}
     for reason in summary.because:
-        say(Text(f"failed    {clean(reason)}", "red"))
+        label = "degraded" if reason in degraded else "failed"
+        say(Text(f"{label:<9} {clean(reason)}", COLOURS[Verdict(label)]))
     if not summary.tapes:
         say(Text("no tape matched", "yellow"))
         return
@@ -214,5 +220,5 @@ def _closer(group: Group) -> Iterator[Text]:
         if group.count > 1 + len(others):
             named += f" and {group.count - 1 - len(others)} more"
     yield Text.assemble(("  tape  " if group.count == 1 else "  tapes ", "dim"), named)
-    yield Text.assemble(("  look  ", "dim"), f"autoplayback show {result.tape}")
-    yield Text.assemble(("  debug ", "dim"), f"autoplayback replay {result.tape} --debug")
+    yield Text.assemble(("  look  ", "dim"), result.look)
+    yield Text.assemble(("  debug ", "dim"), f"{result.rerun} --debug")

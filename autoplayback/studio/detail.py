@@ -60,7 +60,11 @@ def timeline(tape: Tape) -> list[list[Any]]:
 
 
 def _arguments(call: Call) -> str:
-    return ", ".join(f"{name}={render(value, 120)}" for name, value in named(call.arguments, call.target.parameters).items())
+    # A function without a readable signature has its arguments under their positions.
+    return ", ".join(
+        render(value, 120) if name.isdigit() else f"{name}={render(value, 120)}"
+        for name, value in named(call.arguments, call.target.parameters).items()
+    )
 
 
 def _outcome(call: Call) -> str:

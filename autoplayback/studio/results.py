@@ -7,6 +7,7 @@ versions: keys it doesn't know are kept aside, keys it misses have defaults.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -58,13 +59,25 @@ class Result:
     boundary: tuple[str, ...] = ()
     detail: Mapping[str, Any] | None = None
     """For the reports: the tree around the differences, and the timeline of calls; only of what isn't equal."""
+    clock: int = 0
+    """Values, and arguments of calls, that differed only by being each run's own «now»."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """The options the run had that a rerun needs too: `{"--workdir": "after"}`."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of the line: what a runner adds (`base`, `output`), or a later version wrote."""
 
     @property
     def rerun(self) -> str:
         """The command that replays this tape alone."""
-        return f"autoplayback replay {self.tape}"
+        return f"autoplayback replay {self.tape}{self._written(*self.flags)}"
+
+    @property
+    def look(self) -> str:
+        """The command that shows this tape's timeline."""
+        return f"autoplayback show {self.tape}{self._written('--config', '--tapes')}"
+
+    def _written(self, *wanted: str) -> str:
+        return "".join(f" {flag} {shlex.quote(self.flags[flag])}" for flag in wanted if flag in self.flags)
 
     @property
     def signature(self) -> str:
@@ -101,6 +114,8 @@ class Result:
             "notes": list(self.notes),
             "rules": dict(self.rules),
             "boundary": list(self.boundary),
+            "clock": self.clock,
+            "flags": dict(self.flags),
             "rerun": "" if self.verdict is Verdict.EQUAL else self.rerun,
             "detail": self.detail,
         }
@@ -151,6 +166,7 @@ def of(recorded: Tape, replayed: Tape, judgement: Judgement) -> Result:
         judgement.rules,
         playback.boundary if playback else (),
         None if judgement.verdict is Verdict.EQUAL else details.detail(recorded, replayed, judgement),
+        judgement.clock + (sum(tier == "time" for _, _, tier in playback.matched) if playback else 0),
     )
 
 
@@ -188,6 +204,8 @@ _KNOWN = frozenset(
         "boundary",
         "rerun",
         "detail",
+        "clock",
+        "flags",
     ]
 )
 
@@ -218,6 +236,8 @@ def parsed(line: Mapping[str, Any]) -> Result:
             dict(line.get("rules", {})),
             tuple(map(str, line.get("boundary", ()))),
             line.get("detail"),
+            int(line.get("clock", 0)),
+            {str(flag): str(value) for flag, value in line.get("flags", {}).items()},
             {key: value for key, value in line.items() if key not in _KNOWN},
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -255,6 +275,17 @@ def read_lines(path: str | Path) -> Iterator[Result | dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else "not UTF-8 text"
         raise ResultsError(f"{path}: {reason}") from None
+
+
+def flagged(results: Iterable[Result], flags: Mapping[str, str]) -> Iterator[Result]:
+    """Lets results pass with the options that a rerun of one of them needs; closing it closes them."""
+    try:
+        for result in results:
+            yield replace(result, flags=flags) if flags else result
+    finally:
+        close = getattr(results, "close", None)
+        if close is not None:
+            close()
 
 
 def recorded(results: Iterable[Result], stream: IO[str]) -> Iterator[Result]:

@@ -33,6 +33,8 @@ class Summary:
     """What made the run fail beyond its tapes' own verdicts: a threshold, a drift."""
     vanished: tuple[str, ...] = ()
     """Tapes with an accepted difference that is gone."""
+    clock: tuple[int, int] = (0, 0)
+    """Values that were each run's own «now», and in how many tapes."""
     seconds: float | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -49,6 +51,7 @@ class Summary:
             "drifts": [asdict(drift) | {"verdict": drift.verdict} for drift in self.drifts],
             "because": list(self.because),
             "vanished": list(self.vanished),
+            "clock": list(self.clock) if self.clock[0] else None,
             "seconds": self.seconds,
         }
         return {"summary": dict(self.verdicts), "exit": self.exit} | {k: v for k, v in optional.items() if v} | dict(self.more)
@@ -65,11 +68,14 @@ class Tally:
         self._strict, self._fail_over, self._by = strict, dict(fail_over or {}), by
         self._rules: dict[str, Counter[str]] = {}
         self._vanished: list[str] = []
+        self._clock = (0, 0)
         self._readings: list[tuple[str, Mapping[str, Any], Reading]] = []
 
     def add(self, result: Result) -> None:
         """Counts one result."""
         self.verdicts[result.verdict] += 1
+        if result.clock:
+            self._clock = self._clock[0] + result.clock, self._clock[1] + 1
         if result.more.get("vanished"):
             self._vanished.append(result.tape)
         for rule, state in result.rules.items():
@@ -99,6 +105,7 @@ class Tally:
             found,
             tuple(because),
             tuple(self._vanished),
+            self._clock,
             seconds,
             more,
         )
@@ -128,7 +135,8 @@ class Tally:
 
 def summary_of(line: Mapping[str, Any]) -> Summary:
     """The summary that a file's last line says."""
-    known = {"summary", "exit", "unmatched_rules", "idle_rules", "drifts", "because", "vanished", "seconds"}
+    clock = line.get("clock") or (0, 0)
+    known = {"summary", "exit", "unmatched_rules", "idle_rules", "drifts", "because", "vanished", "clock", "seconds"}
     found = tuple(Drift(**{k: v for k, v in drift.items() if k in Drift.__slots__}) for drift in line.get("drifts", ()))
     return Summary(
         dict(line["summary"]),
@@ -138,6 +146,7 @@ def summary_of(line: Mapping[str, Any]) -> Summary:
         found,
         tuple(line.get("because", ())),
         tuple(line.get("vanished", ())),
+        (int(clock[0]), int(clock[1])),
         line.get("seconds"),
         {k: v for k, v in line.items() if k not in known},
     )

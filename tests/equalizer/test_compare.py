@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -237,3 +240,62 @@ def test_deep_and_hostile_results_end() -> None:
     assert judged(nest(1), nest(1)).verdict is Verdict.EQUAL
     assert judged(nest(1), nest(2), ignore=["**.password"]).verdict in (Verdict.DIFFERENT, Verdict.ERROR)
     assert judged([0, 1] * 20_000, [1, 0, 0] * 15_000).verdict is Verdict.DIFFERENT
+
+
+SECOND = 1_000_000_000
+
+
+def at(when: int, value: Any, began: int, **rules: Any) -> Judgement:
+    """A result recorded at `when` against one replayed at `began`; both operations took a second."""
+    recorded = replace(tape(value(when)), started=when, duration=SECOND)
+    replayed = replay(value(began + 1))
+    assert replayed.playback is not None
+    return compare(
+        recorded, replace(replayed, playback=replace(replayed.playback, began=began, ended=began + SECOND)), Compare(**rules)
+    )
+
+
+def iso(ns: int) -> str:
+    """As most services write it."""
+    return datetime.fromtimestamp(ns / 1e9, UTC).isoformat()
+
+
+NOW = 1_795_453_835_000_000_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda ns: datetime.fromtimestamp(ns / 1e9, UTC),
+        lambda ns: datetime.fromtimestamp(ns / 1e9),
+        iso,
+        lambda ns: {"body": json.dumps({"created_at": iso(ns)})},
+        lambda ns: ns / 1e9,
+        lambda ns: ns // 1_000_000,
+        lambda ns: f"Order placed {iso(ns)}, thank you",
+        lambda ns: [{"n": i, "at": iso(ns + i)} for i in range(3)],
+    ],
+)
+def test_each_runs_own_now_is_equal(value: Any) -> None:
+    """In whatever way it is written, and counted; unless the config wants it exact."""
+    judgement = at(NOW, value, NOW + 250_000_000)
+    assert judgement.verdict is Verdict.EQUAL
+    assert judgement.clock >= 1
+    assert at(NOW, value, NOW + 250_000_000, clock="exact").verdict is Verdict.DIFFERENT
+
+
+@pytest.mark.parametrize(
+    ("recorded", "replayed"),
+    [
+        (iso(NOW - 3600 * SECOND), iso(NOW - 3000 * SECOND)),
+        (iso(NOW), iso(NOW + 3600 * SECOND)),
+        (NOW // SECOND, NOW / SECOND + 0.25),
+        (iso(NOW), iso(NOW + 1000).replace("+00:00", "Z")),
+        (datetime.fromtimestamp(NOW / 1e9, UTC), datetime.fromtimestamp(NOW / 1e9 + 0.25, UTC).replace(tzinfo=None)),
+        (1, 2),
+    ],
+)
+def test_other_times_are_compared_as_they_are(recorded: Any, replayed: Any) -> None:
+    """One outside its operation, in another unit or another notation has changed."""
+    both = {NOW: recorded, NOW + 1: replayed}
+    assert at(NOW, both.__getitem__, NOW).verdict is Verdict.DIFFERENT

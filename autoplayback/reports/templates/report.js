@@ -166,7 +166,7 @@ function panel(row, detail, problem) {
     el("ul", { class: "facts" }, fact("tape", row[TAPE]), fact("recorded", result.started), fact("took", `${time(row[RECORDED])} → ${time(row[REPLAYED])}`),
       fact("metadata", row[META]), calls && fact("calls", `${calls.recorded} recorded, ${calls.answered} answered, ${calls.unused} unused, ${calls.unanswered} unanswered`),
       fact("closed off by", (result.boundary || []).join(", "))),
-    command(`autoplayback replay ${row[TAPE]}`), row[VERDICT] !== "equal" && command(`autoplayback replay ${row[TAPE]} --debug`));
+    command(`autoplayback replay ${row[TAPE]}${view.data.flags}`), row[VERDICT] !== "equal" && command(`autoplayback replay ${row[TAPE]}${view.data.flags} --debug`));
   for (const miss of (result.misses || []).slice(0, 5)) box.append(missBox(miss));
   for (const note of [...(result.notes || []), result.cut].filter(Boolean)) box.append(el("p", { class: "note" }, note));
   if (problem) box.append(el("p", { class: "warn" }, `The detail can't be read: ${problem}`));
