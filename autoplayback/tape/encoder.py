@@ -14,10 +14,11 @@ from autoplayback.tape import plans
 from autoplayback.tape.names import type_name
 from autoplayback.tape.plainness import CONTAINERS, PLAIN, is_plain
 from autoplayback.tape.walk import CarefulWalk, Handles, Walk
-from autoplayback.tape.wire import ATOMS, DEPTH, Code, Ext, pack
+from autoplayback.tape.wire import ATOMS, DEPTH, STRICT, Code, Ext, pack, packb
 
 LIMIT: Final = 256 * 1024 * 1024
 """Bytes: a value that surely needs more becomes an opaque leaf instead of a pause of the service."""
+_SMALL: Final = frozenset({int, float, bool, type(None)})
 _SHALLOW: Final = 4
 """Containers in each other, where the service left us no room to recurse."""
 
@@ -42,28 +43,35 @@ class Encoder:
         """The document of any value."""
         kind = type(value)
         try:
-            if kind in ATOMS:
-                if (kind is not str and kind is not bytes) or len(value) <= self.limit:
-                    return pack(value)
-            elif kind in CONTAINERS and is_plain(value, self.limit):
-                return pack(value)
+            if kind in _SMALL or (kind in ATOMS and len(value) <= self.limit):
+                return packb(value)
+            if kind in CONTAINERS and is_plain(value, self.limit):
+                return packb(value, None, STRICT)
         except Exception:  # not plain after all: an integer over 64 bits, a lone surrogate, a change in mid-look
             pass
         return self._walked(value)
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        """The document `[positional list, keyword map]`."""
-        value = [list(args), kwargs]
+        """The document `[positional list, keyword map]`. The usual cases, few and plain arguments, come first: a call's share of
+        the
+        budget is small."""
         try:
-            if _all_atoms(map(type, args)) and (not kwargs or _all_atoms(map(type, kwargs.values()))):
-                document = pack(value)
+            if not kwargs and len(args) == 1:
+                value = args[0]
+                kind = type(value)
+                if kind in _SMALL or (kind in ATOMS and len(value) <= self.limit):
+                    return b"\x92\x91" + packb(value) + b"\x80"
+                if kind in CONTAINERS and is_plain(value, self.limit):
+                    return b"\x92\x91" + packb(value, None, STRICT) + b"\x80"
+            elif _all_atoms(map(type, args)) and (not kwargs or _all_atoms(map(type, kwargs.values()))):
+                document = packb([list(args), kwargs], None, STRICT)
                 if len(document) <= self.limit:
                     return document
-            elif is_plain(value, self.limit):
-                return pack(value)
+            elif is_plain([list(args), kwargs], self.limit):
+                return packb([list(args), kwargs], None, STRICT)
         except Exception:
             pass
-        return self._walked(value)
+        return self._walked([list(args), kwargs])
 
     def _walked(self, value: Any) -> bytes:
         """The thorough way, tried again with more care where it fails: each retry gives up a little speed or depth."""

@@ -17,7 +17,7 @@ from autoplayback.tape import rows, state
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.names import type_name
 from autoplayback.tape.opaque import Opaque
-from autoplayback.tape.wire import ATOMS, Code, Ext, pack
+from autoplayback.tape.wire import ATOMS, STRICT, Code, Ext, pack, packb
 
 if TYPE_CHECKING:
     from autoplayback.tape.walk import Walk
@@ -116,7 +116,7 @@ def _dict_content(walk: Walk, value: dict[Any, Any]) -> Any:
 def _tuple(walk: Walk, value: tuple[Any, ...]) -> Any:
     if _all_atoms(map(type, value)) and not walk.careful:  # what holds nothing that changes needs no identity
         walk.count += 1
-        return Ext(Code.TUPLE, pack(list(value)))
+        return Ext(Code.TUPLE, packb(list(value), None, STRICT))
     met = walk.enter(value)
     if met is None:
         met = walk.packed(Code.TUPLE, walk.items(list(value)))
@@ -254,7 +254,7 @@ def _instance(kind: type) -> Plan:
             own = {key: field for key, field in own.items() if key in declared}
         content = walk.fields(own)
         if extra is None:
-            met = walk.extension(Code.TAGGED, start + pack(content))
+            met = walk.extension(Code.TAGGED, start + packb(content, None, STRICT))
         else:
             met = walk.tagged(tag, name, content, walk.fields(extra))
         walk.level -= 1

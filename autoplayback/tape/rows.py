@@ -7,7 +7,6 @@ it is the same list.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ormsgpack
 
 from autoplayback.errors import TapeError
-from autoplayback.tape.wire import ATOMS, Code, Ext
+from autoplayback.tape.wire import ATOMS, Code, Ext, packb
 
 if TYPE_CHECKING:
     from autoplayback.tape.walk import Walk
@@ -26,8 +25,8 @@ FEW: Final = 8
 Table = tuple[str, str, Callable[[list[Any]], "tuple[list[str], list[tuple[Any, ...]]]"]]
 """Of a class: kind, type, and what reads the fields' names and each instance's values from a list of instances."""
 
-_pack: Final = partial(ormsgpack.packb, option=ormsgpack.OPT_PASSTHROUGH_BIG_INT | ormsgpack.OPT_PASSTHROUGH_SUBCLASS)
-"""Takes tuples as arrays: nobody can change them meanwhile."""
+_TUPLES: Final = ormsgpack.OPT_PASSTHROUGH_BIG_INT | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+"""For `packb`: tuples as arrays, as nobody can change them meanwhile."""
 _all_atoms: Final = ATOMS.issuperset
 
 
@@ -36,7 +35,7 @@ def many_tuples(walk: Walk, values: list[tuple[Any, ...]]) -> Ext | None:
     if not _all_atoms(map(type, chain.from_iterable(values))):
         return None
     walk.count += len(values)
-    return walk.extension(Code.MANY, _pack([Code.TUPLE, values]))
+    return walk.extension(Code.MANY, packb([Code.TUPLE, values], None, _TUPLES))
 
 
 def many_instances(walk: Walk, table: Table, values: list[Any]) -> Ext | None:
@@ -51,7 +50,7 @@ def many_instances(walk: Walk, table: Table, values: list[Any]) -> Ext | None:
         return None
     if not _all_atoms(map(type, chain.from_iterable(rows))):
         return None
-    content = _pack([Code.TAGGED, kind, type_, names, rows])
+    content = packb([Code.TAGGED, kind, type_, names, rows], None, _TUPLES)
     walk.numbers.update(zip(identities, range(walk.count, walk.count + 2 * len(values), 2), strict=True))
     walk.keep += values
     walk.count += 2 * len(values)

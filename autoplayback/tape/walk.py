@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from autoplayback.tape import plans
 from autoplayback.tape.names import type_name
-from autoplayback.tape.wire import ATOMS, Code, Ext, pack
+from autoplayback.tape.wire import ATOMS, STRICT, Code, Ext, pack, packb
 
 Handles = Callable[[object], "int | None"]
 
@@ -112,7 +112,7 @@ class Walk:
 
     def packed(self, code: int, content: Any) -> Ext:
         """An extension around content that went through this walk."""
-        return self.extension(code, pack(content))
+        return self.extension(code, packb(content, None, STRICT))
 
     def extension(self, code: int, data: bytes) -> Ext:
         """An extension of packed data."""

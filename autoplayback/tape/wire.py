@@ -8,15 +8,14 @@ turned into a private tree of plain values and `Ext`s, which nobody else can tou
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import ormsgpack
-from ormsgpack import Ext
+from ormsgpack import Ext, packb
 
-__all__ = ["Code", "Ext", "pack"]
+__all__ = ["STRICT", "Code", "Ext", "pack", "packb"]
 
-_STRICT: Final = (
+STRICT: Final = (
     ormsgpack.OPT_PASSTHROUGH_DATACLASS
     | ormsgpack.OPT_PASSTHROUGH_DATETIME
     | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
@@ -26,9 +25,12 @@ _STRICT: Final = (
     | ormsgpack.OPT_PASSTHROUGH_BIG_INT
 )
 
-pack = partial(ormsgpack.packb, option=_STRICT)
-"""Packs plain values; raises TypeError for anything else, keys that aren't strings, integers over 64 bits, lone surrogates and
-depth over ~1000."""
+
+def pack(value: Any) -> bytes:
+    """Packs plain values; raises TypeError for anything else, keys that aren't strings, integers over 64 bits, lone surrogates
+    and
+    depth over ~1000."""
+    return packb(value, None, STRICT)  # by position: a keyword, or functools.partial, costs as much again as packing a number
 
 
 class Code:
