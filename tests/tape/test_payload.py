@@ -29,14 +29,14 @@ outcomes = st.builds(Outcome, st.sampled_from(End), documents, st.none() | st.li
 calls = st.builds(Call, count, targets, st.none() | count, documents, outcomes, count, count)
 playbacks = st.builds(
     Playback,
-    count,
-    count,
-    count,
-    st.lists(st.builds(Miss, text, text, text, text, text, text, count), max_size=2).map(tuple),
-    st.lists(count, max_size=2).map(tuple),
-    st.lists(st.tuples(count, count, text), max_size=2).map(tuple),
-    st.lists(text).map(tuple),
-    st.booleans(),
+    answered=count,
+    unused=count,
+    unanswered=count,
+    misses=st.lists(st.builds(Miss, text, text, text, text, text, text, count), max_size=2).map(tuple),
+    unused_calls=st.lists(count, max_size=2).map(tuple),
+    matched=st.lists(st.tuples(count, count, text), max_size=2).map(tuple),
+    boundary=st.lists(text).map(tuple),
+    ran=st.booleans(),
 )
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | text
 tapes = st.builds(

@@ -110,7 +110,13 @@ TAPE = Tape(
     handles=(HandleNote(1, "repo.connect", "shop.repo:Connection", None, Encoder().arguments((), {})),),
     opaque=("_thread:lock",),
     playback=Playback(
-        1, 0, 1, (Miss("unanswered", "repo.load", "no such call", at=1),), (), ((0, 0, "exact"),), ("audit hook",), True
+        answered=1,
+        unused=0,
+        unanswered=1,
+        misses=(Miss("unanswered", "repo.load", "no such call", at=1),),
+        matched=((0, 0, "exact"),),
+        boundary=("audit hook",),
+        ran=True,
     ),
 )
 
