@@ -215,7 +215,8 @@ MOST = 100
 
 def _walk(differ: Differ, old: Side, new: Side) -> None:
     """All that is compared, in the order in which people read it: the outcome, then what was sent out."""
-    both_returned = old.error is MISSING and new.error is MISSING
+    # What a miss has ended has no outcome: that isn't one more difference.
+    both_returned = old.error is MISSING and new.error is MISSING and new.end is not End.UNFINISHED
     if both_returned or (old.result is not MISSING and new.result is not MISSING):
         differ.walk(("result",), old.result, new.result)
     if old.error is not MISSING and new.error is not MISSING:
