@@ -7,7 +7,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from autoplayback.cassettes.protocol import Cassette
     from autoplayback.config.load import Configuration
     from autoplayback.config.settings import Suite
+    from autoplayback.studio.baseline import Speed
     from autoplayback.studio.executors import Lane, Ready, Unreadable
     from autoplayback.studio.results import Result
     from autoplayback.tape.model import Summary, Tape
@@ -35,6 +37,7 @@ autoplayback replay --last-failed                    those that did not pass las
 autoplayback replay --python ../next/bin/python      on another environment
 autoplayback replay --json results.jsonl --junit junit.xml --html report.html
 autoplayback replay 01KB7Z --debug                   in the foreground: breakpoint() stops
+autoplayback replay --base main --repeat 5           against another version: whose change is it, and is it slower?
 git bisect run autoplayback replay 01KB7Z
 
 Exit status: 0 all pass, 1 a regression, 2 usage or config, 3 a tape couldn't be replayed, 5 no tape matched.
@@ -78,6 +81,14 @@ def replay(
     ] = 60.0,
     memory: Annotated[int, typer.Option("--memory", metavar="MB", min=0, help="That a tape's process may use; 0: no bound.")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Only `equal` passes.")] = False,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="REV|DIR", help="Also replay on this version of the code, and tell the two apart."),
+    ] = None,
+    base_python: Annotated[str | None, typer.Option("--base-python", metavar="PATH", help="The interpreter for --base.")] = None,
+    repeat: Annotated[
+        int, typer.Option("--repeat", metavar="N", min=1, help="With --base: how often, to compare CPU times too.")
+    ] = 1,
     debug: Annotated[bool, typer.Option("--debug", help="One tape in the foreground; breakpoint() works.")] = False,
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Results as JSON Lines; `-` is stdout.")] = None,
     junit: Annotated[str | None, typer.Option("--junit", metavar="FILE", help="JUnit XML.")] = None,
@@ -90,6 +101,7 @@ def replay(
     from autoplayback.errors import ConfigError
     from autoplayback.studio import runner
     from autoplayback.studio.acceptances import Acceptances
+    from autoplayback.studio.baseline import Trials, checked_out
     from autoplayback.studio.results import flagged
     from autoplayback.studio.tally import Tally
 
@@ -98,6 +110,7 @@ def replay(
     found = options.configuration(config, tapes)
     chosen_suite = _suite(found, suite)
     cassette = options.cassette(found)
+    cleanup = contextlib.ExitStack()
     try:
         filters: dict[str, Any] = {
             "operations": operation or [],
@@ -118,6 +131,10 @@ def replay(
                 "no tape failed last time" if last_failed and not ids else f"no tape matched; {cassette.emptiness()}"
             )
             raise typer.Exit(NO_TAPE)
+        if repeat > 1 and not (base or base_python):
+            raise ConfigError((None, "--repeat compares CPU times with another version of the code; --base says with which"))
+        if debug and (base or base_python):
+            raise ConfigError((None, "--debug runs one version of the code: leave --base out"))
         if debug and len(chosen) != 1:
             raise ConfigError((None, f"--debug replays one tape in the foreground, and {len(chosen)} match: name one"))
         folder = os.path.abspath(workdir or _file(found).parent)
@@ -129,18 +146,26 @@ def replay(
         over = {str(verdict): most for verdict, most in chosen_suite.fail_over.items()} if chosen_suite else None
         tally = Tally(strict=strict, fail_over=over, by=by or (chosen_suite.by if chosen_suite else None))
         acceptances = Acceptances.load(found.file.parent if found.file else folder)
-        results = acceptances.over(
-            runner.run(
-                _loaded(cassette, chosen),
-                lane,
-                found.settings,
-                jobs=count,
-                suite=chosen_suite.compare if chosen_suite else None,
-                on_ready=_tell,
+        rules = chosen_suite.compare if chosen_suite else None
+        trials = Trials(found.settings, rules, repeat=repeat) if base or base_python else None
+        if trials is not None:
+            other = cleanup.enter_context(checked_out(base or folder, folder))
+            before = replace(lane, python=base_python or lane.python, options=replace(lane.options, workdir=other))
+            played = trials.run(_loaded(cassette, chosen), lane, before, count, _tell)
+        else:
+            played = runner.run(
+                _loaded(cassette, chosen), lane, found.settings, jobs=count, suite=rules, on_ready=_tell,
                 settled=lambda: tally.settled,
-            )
-        )
-        given = {"--config": config, "--tapes": tapes, "--python": python, "--workdir": workdir}
+            )  # fmt: skip
+        results = acceptances.over(played)
+        given = {
+            "--base": base,
+            "--base-python": base_python,
+            "--config": config,
+            "--tapes": tapes,
+            "--python": python,
+            "--workdir": workdir,
+        }
         results = flagged(results, {flag: value for flag, value in given.items() if value})
         status = _report(
             results,
@@ -150,9 +175,11 @@ def replay(
             strict=strict,
             json_file=json_file,
             reports={"junit": junit, "html": html, "markdown": markdown},
+            speeds=trials.speeds if trials is not None else list,
         )
     finally:
         cassette.close()
+        cleanup.close()
     raise typer.Exit(status)
 
 
@@ -240,6 +267,7 @@ def _report(
     strict: bool,
     json_file: str | None,
     reports: dict[str, str | None],
+    speeds: Callable[[], list[Speed]],
 ) -> int:
     """Prints and writes as results come; also of a run that Ctrl-C has cut short. The exit status."""
     from rich.console import Console
@@ -267,7 +295,15 @@ def _report(
             options.complain(f"interrupted: {len(kept)} of {total} tapes were replayed")
         finally:
             results.close()  # type: ignore[attr-defined]  # a generator: closing it ends the workers
-        summary = tally.summary(time.monotonic() - began, **({"interrupted": total - len(kept)} if interrupted else {}))
+        more: dict[str, Any] = {"interrupted": total - len(kept)} if interrupted else {}
+        if compared := speeds():
+            more["cpu"] = [speed.plain() for speed in compared]
+        summary = tally.summary(time.monotonic() - began, **more)
+        slower = [speed for speed in compared if speed.degraded]
+        for speed in compared:
+            options.complain(f"{'degraded' if speed.degraded else 'speed'}: {speed.described()}")
+        if slower and summary.exit in (0, 3):
+            summary = replace(summary, exit=1, because=(*summary.because, *(speed.described() for speed in slower)))
         if lines is not None:
             write_line(lines, summary.line())
     files.write(files.Wanted(**reports), lambda: kept, summary, strict=strict)

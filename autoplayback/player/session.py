@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
+from time import process_time_ns
 from typing import Any, NoReturn
 
 from autoplayback.errors import AutoplaybackError, Diverged
@@ -75,6 +76,7 @@ class Session:
         self._matcher = Matcher(tape)
         self._matched: list[tuple[int, int, str]] = []
         self._answered = 0
+        self._cpu = 0
         self._handles: dict[int, Handle] = {}
         self._places: dict[int, int] = {}
         self._lock = threading.Lock()
@@ -91,6 +93,7 @@ class Session:
         self.draft.arguments = self.draft.encoder.arguments(args, kwargs)
         if self.on_begin is not None:
             self.on_begin()
+        self._cpu = process_time_ns()
         return OperationPassage(self)
 
     def call(
@@ -162,6 +165,7 @@ class Session:
             boundary,
             self.clock.started,
             self.clock.now,
+            process_time_ns() - self._cpu,
             ran=True,
         )
         self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]

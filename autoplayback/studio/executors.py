@@ -29,13 +29,13 @@ except ModuleNotFoundError as error:
     sys.exit("autoplayback is not installed for this interpreter: `%s -m pip install autoplayback`" % sys.executable)
 worker()
 """
-KEPT = 3
-"""Idle workers that one lane keeps, for tapes of differing hash seeds."""
+KEPT = 4
+"""Idle workers that each thread of a pool keeps, for tapes of differing hash seeds."""
 PATIENCE = 5.0
 """Seconds that a worker gets to end by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lane:
     """What all workers of one version of the code have in common."""
 
@@ -57,6 +57,15 @@ class Played:
     error: str = ""
     output: str = ""
     """The end of what the service printed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One tape on two versions of the code, each several times in turn."""
+
+    tape: Tape
+    head: tuple[Played, ...]
+    base: tuple[Played, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +201,10 @@ class Worker:
         return self._said.read()[-4096:].decode(errors="replace").strip()
 
 
+Idle = dict[tuple[Lane, str], Worker]
+"""Workers between two tapes, by the version of the code and the hash seed."""
+
+
 class Pool:
     """Several workers at work on one stream of tapes. Use as a context: leaving it ends them all."""
 
@@ -199,12 +212,12 @@ class Pool:
         self._lane = lane
         self._jobs = jobs
         self._on_ready = on_ready
-        self._results: queue.Queue[Played | Unreadable | BaseException | None] = queue.Queue(maxsize=jobs * 4)
+        self._results: queue.Queue[Played | Trial | Unreadable | BaseException | None] = queue.Queue(maxsize=jobs * 4)
         self._source = threading.Lock()
         self._state = threading.Lock()
         self._workers: set[Worker] = set()
         self._closed = False
-        self._failure: WorkerFailed | None = None
+        self._failures: dict[Lane, WorkerFailed] = {}
         self._told: set[Ready] = set()
 
     def __enter__(self) -> Pool:
@@ -226,8 +239,20 @@ class Pool:
 
         Raises ConfigError where no worker can start by the user's doing.
         """
+        return self._all(tapes, lambda tape, workers: self._play(tape, self._lane, workers))
+
+    def run_against(self, tapes: Iterable[Tape | Unreadable], base: Lane, rounds: int) -> Iterator[Trial | Unreadable]:
+        """Replays each tape on `base` and on this lane in turn, `rounds` times, so that both meet the same machine."""
+
+        def tried(tape: Tape, workers: Idle) -> Trial:
+            pairs = [(self._play(tape, base, workers), self._play(tape, self._lane, workers)) for _ in range(rounds)]
+            return Trial(tape, tuple(head for _, head in pairs), tuple(before for before, _ in pairs))
+
+        return self._all(tapes, tried)
+
+    def _all(self, tapes: Iterable[Tape | Unreadable], play: Callable[[Tape, Idle], Any]) -> Iterator[Any]:
         source = iter(tapes)
-        threads = [threading.Thread(target=self._lane_of, args=(source,), daemon=True) for _ in range(self._jobs)]
+        threads = [threading.Thread(target=self._work, args=(source, play), daemon=True) for _ in range(self._jobs)]
         for thread in threads:
             thread.start()
         left = len(threads)
@@ -241,15 +266,15 @@ class Pool:
             else:
                 yield result
 
-    def _lane_of(self, source: Iterator[Tape | Unreadable]) -> None:
-        workers: dict[str, Worker] = {}
+    def _work(self, source: Iterator[Tape | Unreadable], play: Callable[[Tape, Idle], Any]) -> None:
+        workers: Idle = {}
         try:
             while not self._closed:
                 with self._source:
                     tape = next(source, None)
                 if tape is None:
                     break
-                self._results.put(tape if isinstance(tape, Unreadable) else self._play(tape, workers))
+                self._results.put(tape if isinstance(tape, Unreadable) else play(tape, workers))
         except BaseException as error:
             if not self._closed:
                 self._results.put(error)
@@ -258,16 +283,16 @@ class Pool:
                 self._end(worker)
             self._results.put(None)
 
-    def _play(self, tape: Tape, workers: dict[str, Worker]) -> Played:
-        if self._failure is not None:
-            return Played(tape, None, str(self._failure))
+    def _play(self, tape: Tape, lane: Lane, workers: Idle) -> Played:
+        if (failure := self._failures.get(lane)) is not None:
+            return Played(tape, None, str(failure))
         seed = hash_seed(tape)
-        worker = workers.pop(seed, None)
+        worker = workers.pop((lane, seed), None)
         try:
             if worker is None:
                 while len(workers) >= KEPT:
                     self._end(workers.pop(next(iter(workers))))
-                worker = self._start(seed, recorded_variables(tape))
+                worker = self._start(lane, seed, recorded_variables(tape))
             played = worker.play(tape)
         except WorkerFailed as error:
             if worker is not None:
@@ -277,19 +302,19 @@ class Pool:
                     return Played(tape, None, str(error))
             if error.usage:
                 raise ConfigError((None, str(error))) from error
-            self._failure = error  # the service's import brings the process down: it would for each tape
+            self._failures[lane] = error  # the service's import brings the process down: it would for each tape
             return Played(tape, None, str(error))
         if worker.ready is not None and worker.ready.isolation == "spawn":
             self._end(worker)
         else:
-            workers[seed] = worker
+            workers[lane, seed] = worker
         return played
 
-    def _start(self, seed: str, variables: Mapping[str, str]) -> Worker:
+    def _start(self, lane: Lane, seed: str, variables: Mapping[str, str]) -> Worker:
         with self._state:
             if self._closed:
                 raise WorkerFailed("the run was ended")
-            worker = Worker(self._lane, seed, variables)
+            worker = Worker(lane, seed, variables)
             self._workers.add(worker)
         try:
             ready = worker.wait()

@@ -45,10 +45,15 @@ def judged(
     if played.replay is None:
         reason = f"{played.error}\n{played.output.strip()}" if played.output.strip() else played.error
         return results.failure(tape.id, tape.operation, reason, recorded=tape)
-    operation = operation_settings(settings, tape)
-    rules = merged(settings.compare, operation.compare if operation is not None else None, suite)
+    rules = rules_for(settings, tape, suite)
     judgement = equalizer.compare(tape, played.replay, rules, moved=settings.moved, settled=settled)
     return results.of(tape, played.replay, judgement)
+
+
+def rules_for(settings: Settings, tape: Tape, suite: Compare | None = None) -> Compare:
+    """How a tape is compared: by the config's rules, its operation's, and the suite's."""
+    operation = operation_settings(settings, tape)
+    return merged(settings.compare, operation.compare if operation is not None else None, suite)
 
 
 def operation_settings(settings: Settings, tape: Tape) -> OperationSettings | None:

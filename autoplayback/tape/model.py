@@ -123,6 +123,8 @@ class Playback:
     began: int = 0
     ended: int = 0
     """When the operation began and ended by the replay's own clock, in ns since the epoch: what counts as its «now»."""
+    cpu: int = 0
+    """Nanoseconds of processor time that the operation took, all threads."""
     ran: bool = False
     """Whether the operation's own code was really entered."""
 
