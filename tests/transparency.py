@@ -89,14 +89,13 @@ LIBRARIES = (
     Library(
         "anyio",
         "4.16.0",
-        ("pytest>=9", "trio", "blockbuster", "exceptiongroup", "hypothesis", "psutil", "pytest-mock", "trustme", "truststore"),
+        ("pytest>=9", "pytest-timeout", "trio", "blockbuster", "exceptiongroup", "hypothesis", "psutil", "pytest-mock", "trustme", "truststore"),
         (
             "anyio._core._sockets:*",
             "anyio._core._eventloop:*",
             "anyio._core._tasks:*",
             "anyio._core._fileio:Path.*",
             "anyio._core._fileio:AsyncFile.*",
-            "anyio._core._streams:*",
             "anyio._core._subprocesses:*",
             "anyio._core._synchronization:Event.*",
             "anyio._core._synchronization:Lock.*",
