@@ -89,7 +89,18 @@ LIBRARIES = (
     Library(
         "anyio",
         "4.16.0",
-        ("pytest>=9", "pytest-timeout", "trio", "blockbuster", "exceptiongroup", "hypothesis", "psutil", "pytest-mock", "trustme", "truststore"),
+        (
+            "pytest>=9",
+            "pytest-timeout",
+            "trio",
+            "blockbuster",
+            "exceptiongroup",
+            "hypothesis",
+            "psutil",
+            "pytest-mock",
+            "trustme",
+            "truststore",
+        ),
         (
             "anyio._core._sockets:*",
             "anyio._core._eventloop:*",
