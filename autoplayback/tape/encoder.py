@@ -13,7 +13,7 @@ from typing import Any, Final
 from autoplayback.tape import plans
 from autoplayback.tape.names import type_name
 from autoplayback.tape.plainness import CONTAINERS, PLAIN, is_plain
-from autoplayback.tape.walk import CarefulWalk, Handles, Walk
+from autoplayback.tape.walk import CarefulWalk, Handles, TooMany, Walk
 from autoplayback.tape.wire import ATOMS, DEPTH, STRICT, Code, Ext, pack, packb
 
 LIMIT: Final = 256 * 1024 * 1024
@@ -76,17 +76,21 @@ class Encoder:
     def _walked(self, value: Any) -> bytes:
         """The thorough way, tried again with more care where it fails: each retry gives up a little speed or depth."""
         tries: tuple[tuple[Callable[..., Walk], int], ...] = ((Walk, DEPTH), (CarefulWalk, DEPTH), (CarefulWalk, _SHALLOW))
+        reason = "could not be encoded"
         for make, depth in tries:
             try:
                 walk = make(self.handles, depth, self.limit)
                 document = walk.document(value)
+            except TooMany:
+                reason = "too many objects"
+                break
             except Exception:
                 continue
             self.opaque.extend(walk.opaque)
             return document
         name = type_name(type(value))
         self.opaque.append(name)
-        return pack(Ext(Code.TAGGED, pack(["opaque", name, "could not be encoded"])))
+        return pack(Ext(Code.TAGGED, pack(["opaque", name, reason])))
 
 
 def isdata(value: Any) -> bool:

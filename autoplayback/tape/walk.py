@@ -20,6 +20,15 @@ class TooLarge(Exception):
     """The document would be over the size limit."""
 
 
+class TooMany(Exception):
+    """The value is a web of more objects than a request should wait for."""
+
+
+OBJECTS: Final = 200_000
+"""Containers and instances that one value may hold, plain data and tables of rows not counted. An application handed around as
+an argument is such a web: walking it would cost a request seconds, so it becomes one opaque leaf."""
+
+
 class Walk:
     """Numbers the containers it passes, as a reader will number them in the order in which they begin in the document.
 
@@ -101,6 +110,8 @@ class Walk:
             self.referring = True
             return Ext(Code.REF, pack(number)) if number >= 0 else Ext(Code.PART, pack(~number))
         self.keep.append(value)
+        if len(self.keep) > OBJECTS:
+            raise TooMany
         if self.level >= self.depth:
             self.numbers[identity] = ~len(self.parts)
             self.parts.append(value)

@@ -14,6 +14,7 @@ import pytest
 
 from autoplayback.tape.plainness import is_plain
 from autoplayback.tape.values import Encoder, Tagged, inspect, isdata
+from autoplayback.tape.walk import OBJECTS
 from tests.tape.samples import Line, Plain, Point
 
 
@@ -324,3 +325,31 @@ def test_encoding_keeps_nothing_alive() -> None:
     del value
     gc.collect()
     assert alive() is None
+
+
+class Part:
+    """One object of a web."""
+
+    def __init__(self, other: object) -> None:
+        self.other = other
+        self.names = ["a"]
+
+
+def test_a_web_of_objects_costs_a_request_no_seconds() -> None:
+    """An application handed around as an argument reaches everything: it becomes one flagged leaf, and is given up early."""
+    web: object = None
+    for _ in range(OBJECTS):
+        web = Part(web)
+    encoder = Encoder()
+    inert = inspect(encoder.encode(web))
+    assert isinstance(inert, Tagged)
+    assert (inert.kind, inert.value) == ("opaque", "too many objects")
+    assert len(encoder.opaque) == 1
+
+
+def test_a_large_table_is_no_web() -> None:
+    """Plain data and rows are bounded by their size alone."""
+    encoder = Encoder()
+    encoder.encode([{"id": i, "tags": [i]} for i in range(OBJECTS)])
+    encoder.encode([(i, "x") for i in range(OBJECTS + 1)])
+    assert encoder.opaque == []
