@@ -12,6 +12,7 @@ arguments, as results.
 
     handle.execute(sql)    what is a method on the class: a call with these arguments
     handle.rowcount        any other attribute: a call of role input, without arguments, when it is read
+    handle._private        the real object's, unrecorded: it is its library that asks (see `inner`)
     for row in handle      one stream call `<maker>.__iter__`, an item a step; `next(handle)` is a call of its own
     with handle, await handle, handle[0], len(handle), ...   calls of the special method
 
@@ -86,6 +87,8 @@ class Handle:
             if facts.real is _ABSENT:
                 raise AttributeError(f"a replayed handle has no {name}")
             return getattr(facts.real, name)
+        if facts.real is not _ABSENT and inner(facts.kind, name):
+            return getattr(facts.real, name)
         if facts.kind is None and facts.real is _ABSENT:
             return proxies.undecided(self, facts, name)
         return proxies.reader(facts.maker, facts.interceptor, facts.kind, name)(self)
@@ -153,6 +156,17 @@ def state(handle: Any) -> State:
     """The facts of a handle."""
     facts: State = object.__getattribute__(handle, "__autoplayback_state__")
     return facts
+
+
+internals: dict[str, frozenset[str]] = {}
+"""By top-level package, public attributes which only the library itself and its extensions in C use: they want the real thing."""
+
+
+def inner(kind: type | None, name: str) -> bool:
+    """Whether an attribute is the library's own business: never recorded, and never a handle."""
+    if name.startswith("_"):
+        return not name.endswith("__")
+    return kind is not None and name in internals.get(kind.__module__.partition(".")[0], ())
 
 
 def is_handle(value: Any) -> bool:

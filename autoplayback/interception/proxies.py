@@ -17,7 +17,7 @@ from types import (
 from typing import Any
 
 from autoplayback.errors import ReplayError
-from autoplayback.interception.handles import Handle, State, derived, is_handle, making, resolved, state
+from autoplayback.interception.handles import Handle, State, derived, inner, is_handle, making, resolved, state, unwrapped
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import shape_of
 from autoplayback.interception.target import Shape, Target
@@ -117,6 +117,8 @@ def _yes(self: Any) -> bool:
 def _member(maker: Target, interceptor: Interceptor, kind: type, name: str) -> Any:
     if name in _OWN or name.startswith("__autoplayback"):
         return None
+    if inner(kind, name):
+        return _passing(maker, interceptor, kind, name)
     raw = next(base.__dict__[name] for base in kind.__mro__ if name in base.__dict__)
     if name.startswith("__") and name.endswith("__"):
         return _special(maker, interceptor, kind, name) if callable(raw) else None
@@ -160,6 +162,18 @@ def reader(maker: Target, interceptor: Interceptor, kind: type | None, name: str
 
         found = readers[kind, name, interceptor] = _callable(target, interceptor, original)
     return found
+
+
+def _passing(maker: Target, interceptor: Interceptor, kind: type, name: str) -> property:
+    """What is the library's own: the real thing while recording. Nobody has it at replay, where asking is a call like any other."""
+    ask = reader(maker, interceptor, kind, name)
+
+    def read(handle: Any) -> Any:
+        real = unwrapped(handle)
+        return ask(handle) if is_handle(real) else getattr(real, name)
+
+    made = _attribute(maker, interceptor, kind, name)
+    return property(read, made.fset, made.fdel)
 
 
 def _attribute(maker: Target, interceptor: Interceptor, kind: type, name: str) -> property:

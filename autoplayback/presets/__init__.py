@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoplayback.config.settings import CallSettings
@@ -28,6 +28,8 @@ class PresetTarget:
     handle: bool = False
     codec: ResultCodec | None = None
     wrap: str = "outside"
+    missing: Any = ...
+    """Given where the tape has no answer, unless the config says otherwise; Ellipsis: nothing is."""
 
 
 def names() -> list[str]:
@@ -50,7 +52,7 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
     for target in targets:
         _, dot, rest = target.name.partition(".")
         alias = target.name if entry.alias is None else f"{entry.alias}{dot}{rest}"
-        settings = _with_ignored(entry, target.ignore)
+        settings = _settings(entry, target)
         found.append(
             Declaration(role, target.target, alias, None, target.wrap, target.handle, target.codec, optional=True,
                         settings=settings, place=place)
@@ -58,7 +60,14 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
     return found
 
 
-def _with_ignored(entry: CallSettings, ignored: tuple[str, ...]) -> CallSettings:
+def _settings(entry: CallSettings, target: PresetTarget) -> CallSettings:
     import msgspec
 
-    return msgspec.structs.replace(entry, ignore=[*ignored, *entry.ignore]) if ignored else entry
+    from autoplayback.config.settings import Fallback
+
+    changes: dict[str, Any] = {}
+    if target.ignore:
+        changes["ignore"] = [*target.ignore, *entry.ignore]
+    if target.missing is not ... and entry.on_missing == "fail":
+        changes["on_missing"] = Fallback(value=target.missing)
+    return msgspec.structs.replace(entry, **changes) if changes else entry

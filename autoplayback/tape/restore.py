@@ -205,8 +205,15 @@ def fill_exception(made: Any, fields: dict[str, Any], own: dict[str, Any]) -> No
             state.EXCEPTION[name].__set__(made, fields[name])
     state.EXCEPTION["suppress"].__set__(made, fields.get("suppress") is True)
     members = state.exception_members(type(made))
+    foreign = {}
     for name in [name for name in own if name in members]:
-        members[name].__set__(made, own.pop(name))
+        field = own.pop(name)
+        try:
+            members[name].__set__(made, field)
+        except AttributeError:
+            foreign[name] = field
+    if foreign:
+        made.__setstate__(foreign)  # in one: each call would forget what the one before it set
     put_fields(made, own)
     if "notes" in fields:
         put_fields(made, {"__notes__": fields["notes"]})

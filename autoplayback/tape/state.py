@@ -130,6 +130,13 @@ _BUILT_IN_FIELDS: Final[dict[type[BaseException], tuple[str, ...]]] = {
 }
 
 
+_FOREIGN_FIELDS: Final[dict[str, tuple[str, ...]]] = {"psycopg2:Error": ("pgcode", "pgerror")}
+"""The same of exceptions written in C elsewhere, which take them back through `__setstate__` only."""
+
+
 def exception_members(kind: type) -> dict[str, Any]:
     """Descriptors of the fields which a built-in exception keeps in C, beside its `args`."""
-    return {name: base.__dict__[name] for base, names in _BUILT_IN_FIELDS.items() if base in kind.__mro__ for name in names}
+    found = {name: base.__dict__[name] for base, names in _BUILT_IN_FIELDS.items() if base in kind.__mro__ for name in names}
+    for base in kind.__mro__:
+        found.update({name: base.__dict__[name] for name in _FOREIGN_FIELDS.get(f"{base.__module__}:{base.__qualname__}", ())})
+    return found

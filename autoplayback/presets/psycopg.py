@@ -1,0 +1,55 @@
+"""PostgreSQL through psycopg 3, sync and async, its pool and SQLAlchemy: connections, cursors and transactions are handles.
+
+A pool's own doings (its threads, the connections it makes and checks) are left out: what is recorded is which connection was
+taken and what was asked of it. Replaying, no pool is started.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autoplayback.interception import handles
+from autoplayback.presets import PresetTarget, _sqlalchemy
+from autoplayback.tape.adapters import registry
+from autoplayback.tape.adapters.registry import Adapter
+
+
+def _fields(result: Any) -> dict[int, bytes | None]:
+    """A failed result as psycopg's own errors pickle it: what `error.diag` looks at."""
+    from psycopg.pq import DiagnosticField
+
+    return {int(field): result.error_field(field) for field in DiagnosticField}
+
+
+def _diagnosis(cls: type, value: Any, extra: Any) -> Any:
+    from psycopg.pq import DiagnosticField
+
+    return {DiagnosticField(int(field)): text for field, text in value.items()}
+
+
+handles.internals["psycopg"] = frozenset({"pgconn", "adapters"})
+registry.register(
+    Adapter(name, _fields, _diagnosis, complete=True)
+    for name in ("psycopg_binary.pq:PGresult", "psycopg_c.pq:PGresult", "psycopg.pq.pq_ctypes:PGresult")
+)
+
+
+def _pool(name: str) -> tuple[PresetTarget, ...]:
+    start = f"psycopg_pool:{name}."
+    plumbing = ("_start_workers", "_start_initial_tasks", "wait", "close")
+    return (
+        PresetTarget(f"{start}getconn", "psycopg_pool.getconn", ignore=("timeout",), handle=True),
+        PresetTarget(f"{start}putconn", "psycopg_pool.putconn"),
+        *(PresetTarget(f"{start}{inner}", f"psycopg_pool.{inner}", ignore=("timeout",), missing=None) for inner in plumbing),
+    )
+
+
+TARGETS = (
+    PresetTarget("psycopg:Connection.connect", "psycopg.connect", handle=True),
+    PresetTarget("psycopg:AsyncConnection.connect", "psycopg.connect_async", handle=True),
+    *(PresetTarget(f"psycopg.sql:Composable.{name}", f"psycopg.sql.{name}", handle=True) for name in ("as_string", "as_bytes")),
+    PresetTarget("psycopg.types:TypeInfo.fetch", "psycopg.TypeInfo.fetch", handle=True),
+    *_pool("ConnectionPool"),
+    *_pool("AsyncConnectionPool"),
+    *_sqlalchemy.TARGETS,
+)
