@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.originals import allocate_lock, monotonic_ns, process_id, start_new_thread
+from autoplayback.tape.draft import Draft
 
 if TYPE_CHECKING:
     from autoplayback.config.settings import Settings
     from autoplayback.recorder.writer import Finish, Writer
-    from autoplayback.tape.draft import Draft
 
 GATHER_SECONDS = 0.05
 """How long tapes wait for others before the thread writes them together."""
@@ -34,6 +34,7 @@ BATCH_BYTES = 1 << 20
 TAPE_BYTES, CALL_BYTES = 1500, 400
 """What a draft and each of its calls weigh in memory besides their encoded values."""
 MEMORY_FULL = "memory full (limits.queue_mb)"
+UNWRITTEN = "not written when the process ended"
 
 
 class Spool:
@@ -251,9 +252,29 @@ class Spool:
             return
         self._exiting = True
         started = monotonic_ns()
-        self.close(EXIT_SECONDS)
+        if not self.close(EXIT_SECONDS):
+            self._give_up()
         if self._shipper is not None:
             self._shipper.finish(EXIT_SECONDS - (monotonic_ns() - started) / 1e9)
+
+
+    def _give_up(self) -> None:
+        """The process ends before its thread is through: what waits is lost, and counted in a file of its own."""
+        from autoplayback.cassettes.losses import LossFile
+
+        writer = self._writer
+        waiting = writer.waiting if writer is not None else 0
+        while self._queue:
+            try:
+                waiting += isinstance(self._queue.popleft()[1], Draft)
+            except IndexError:
+                break
+        try:
+            counts = LossFile(self.folder)
+            counts.write({UNWRITTEN: waiting})
+            counts.close(keep=True)
+        except OSError:
+            return
 
 
 class _Request:

@@ -21,6 +21,7 @@ from autoplayback.tape.segment import Entry, EntryWriter
 SEAL_BYTES = 8 << 20
 SYNC_BYTES = 1 << 20
 SECOND = 1_000_000_000
+PATIENCE = SECOND // 20
 
 DISK_FULL = "disk full"
 NOT_WRITABLE = "tapes folder not writable"
@@ -66,6 +67,8 @@ class Writer:
     def __init__(self, settings: Settings, folder: Path, finish: Finish | None, lose: Callable[[str, int], None],
                  seal_seconds: float) -> None:
         self.folder = folder
+        self.waiting = 0
+        """How many drafts of the current `write` are in no file yet."""
         self.sealed = 0
         """How many segments it has sealed."""
         self.used = 0.0
@@ -85,8 +88,21 @@ class Writer:
         self._lost: Mapping[str, int] = {}
 
     def write(self, drafts: Sequence[Draft]) -> None:
-        """Puts drafts into the open segment, in one write; sealing it where it has grown full."""
-        entries = [entry for draft in drafts if (entry := self._entry(draft)) is not None]
+        """Puts drafts into the open segment, in one write unless that takes long; sealing it where it has grown full."""
+        entries: list[Entry] = []
+        began = monotonic_ns()
+        self.waiting = len(drafts)
+        for done, draft in enumerate(drafts, 1):
+            if (entry := self._entry(draft)) is not None:
+                entries.append(entry)
+            if monotonic_ns() - began > PATIENCE:  # large or full of secrets: what is ready doesn't wait for the rest
+                self._put(entries, drafts)
+                self.waiting = len(drafts) - done
+                entries, began = [], monotonic_ns()
+        self._put(entries, drafts)
+        self.waiting = 0
+
+    def _put(self, entries: list[Entry], drafts: Sequence[Draft]) -> None:
         if not entries:
             return
         self._measure()

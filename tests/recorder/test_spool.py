@@ -459,6 +459,26 @@ def test_multiprocessing_children_keep_what_they_record(folder):
     assert found == {"fork-0", "fork-1", "spawn-0", "spawn-1"}
 
 
+def test_what_is_still_waiting_when_the_process_ends_is_counted(folder, tmp_path):
+    """An exit isn't held up for a backlog; what it costs is told."""
+    script = tmp_path / "hasty.py"
+    script.write_text(textwrap.dedent(f"""
+        import sys, time
+        sys.path.insert(0, {str(ROOT)!r})
+        from tests.recorder.test_spool import draft, spool
+        from pathlib import Path
+        recording = spool(Path({str(folder)!r}), finish=lambda payload, blobs: time.sleep(0.25))
+        for number in range(30):
+            recording.offer(draft(number=number))
+        print(time.time(), flush=True)
+    """))
+    run = subprocess.run([sys.executable, script], check=True, timeout=60, capture_output=True, text=True)
+    assert time.time() - float(run.stdout) < 5
+    cassette = FolderCassette(folder)
+    lost = cassette.losses()["not written when the process ended"]
+    assert 0 <= lost + len(ids(folder)) - 30 <= 1
+
+
 def test_offers_from_many_threads_and_a_signal_handler_all_arrive(folder):
     """Nothing on the way is locked: a handler that interrupts an offer may offer too."""
     recording = spool(folder)
