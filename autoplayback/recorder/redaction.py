@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from autoplayback.config.paths import Kind, Path, Rules, Segment, parse
-from autoplayback.recorder.rewriting import Held, Marks, Rewriter, packed, sized, unpacked
+from autoplayback.recorder.rewriting import Held, Marks, Raw, Rewriter, opened, packed, sized, unpacked
 from autoplayback.recorder.secrets import Sieve, Tokens, letters, names_secret
 from autoplayback.tape.model import Call, HandleNote, Outcome, Tape
 from autoplayback.tape.payload import load
@@ -69,7 +69,7 @@ class Redactor:
         names = self._named(tuple(_names(tape)))
         if not (names or self._suspect(documents)):
             return tape
-        rewriter = Rewriter(self._rules, self._patterns, self._tokens)
+        rewriter = Rewriter(self._rules, self._patterns, self._tokens, self._suspect)
         made = _Pass(rewriter, self._suspect, self._named).tape(tape)
         if rewriter.found:
             made = _Pass(Known(rewriter.found), _contains(rewriter.found), lambda names: False).tape(made)
@@ -77,7 +77,7 @@ class Redactor:
 
     def document(self, document: bytes, roots: Roots = (), parameters: Sequence[tuple[str, int]] = ()) -> bytes:
         """One document of arguments as it would stand on a redacted tape: what a replay with real secrets compares by."""
-        rewriter = Rewriter(self._rules, self._patterns, self._tokens)
+        rewriter = Rewriter(self._rules, self._patterns, self._tokens, self._suspect)
         return _Pass(rewriter, lambda data: True, lambda names: True).arguments(document, roots, parameters)
 
     def _suspect(self, data: bytes) -> bool:
@@ -93,6 +93,7 @@ class Known:
     def __init__(self, found: Mapping[str, str]) -> None:
         # The longest first: one secret may be part of another.
         self._pattern = re.compile("|".join(re.escape(secret) for secret in sorted(found, key=len, reverse=True)))
+        self._inside = _contains(found)
         self._found = found
         self.rules: Rules[bool] = Rules([])
 
@@ -108,6 +109,8 @@ class Known:
                 return [self.tree(item, marks) for item in node]
             case dict():
                 return {key: self.tree(value, marks) for key, value in node.items()}
+            case Raw() if self._inside(node.data):
+                return self.tree(opened(node), marks) if node.holds else Raw(node.code, self.tree(node.data, marks))
             case Held():
                 if node.code != Code.TAGGED:
                     return Held(node.code, self.tree(node.value, marks))
@@ -166,6 +169,8 @@ class _Pass:
         if not document or not (self.named((*roots, *names)) or self.suspect(document)):
             return document
         tree = unpacked(document)
+        if isinstance(tree, Raw) and tree.holds:
+            tree = opened(tree)
         graph = tree.value if isinstance(tree, Held) else None  # references or depth: the arguments are the graph's root
         root = graph[0] if graph is not None else tree
         if not (isinstance(root, list) and len(root) == 2 and isinstance(root[0], list)):

@@ -10,6 +10,7 @@ import gzip
 import json
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,6 +38,19 @@ _NAMED_ONLY: Final = frozenset({"class", "function", "method", "module", "handle
 
 
 @dataclass(slots=True)
+class Raw:
+    """An extension value as it stands in the document."""
+
+    code: int
+    data: bytes
+
+    @property
+    def holds(self) -> bool:
+        """Whether it holds MessagePack, not bytes of its own."""
+        return self.code < _HELD
+
+
+@dataclass(slots=True)
 class Held:
     """An extension value, its MessagePack unpacked."""
 
@@ -45,20 +59,13 @@ class Held:
 
 
 def unpacked(document: bytes) -> Any:
-    """A document as plain values, `Held` and, for raw extensions, `Ext`."""
-    return ormsgpack.unpackb(document, ext_hook=_held, option=ormsgpack.OPT_NON_STR_KEYS)
+    """A document as plain values and, for extensions, `Raw`: those are unpacked in turn only where a secret may be inside."""
+    return ormsgpack.unpackb(document, ext_hook=Raw, option=ormsgpack.OPT_NON_STR_KEYS)
 
 
-def _held(code: int, data: bytes) -> Any:
-    return Held(code, unpacked(data)) if code < _HELD else Raw(code, data)
-
-
-@dataclass(slots=True)
-class Raw:
-    """An extension value of raw bytes."""
-
-    code: int
-    data: bytes
+def opened(raw: Raw) -> Held:
+    """An extension value which holds MessagePack, one level of it unpacked."""
+    return Held(raw.code, unpacked(raw.data))
 
 
 def packed(tree: Any) -> bytes:
@@ -81,10 +88,15 @@ def _ext(tree: Any) -> Any:
 class Rewriter:
     """Rewrites trees under rules. `found` gathers the secrets met, for a second look at the rest of the tape."""
 
-    def __init__(self, rules: Rules[bool], patterns: tuple[re.Pattern[str], ...], tokens: Tokens) -> None:
+    def __init__(
+        self, rules: Rules[bool], patterns: tuple[re.Pattern[str], ...], tokens: Tokens, suspect: Callable[[bytes], bool]
+    ) -> None:
+        """`suspect` says whether bytes may hold a secret by its name or its text."""
         self.rules = rules
         self.patterns = patterns
         self.tokens = tokens
+        # A path of the config may mean a place by names that stand above it: then everything is looked into.
+        self.suspect = (lambda data: True) if rules.paths else suspect
         self.found: dict[str, str] = {}
 
     # Trees. `hot` says that the place, or one above it, is secret as a whole. What isn't changed comes back as the same object.
@@ -176,6 +188,12 @@ class Rewriter:
         return self.secret_text(value)
 
     def _in_raw(self, node: Raw, marks: Marks, hot: bool) -> Any:
+        if node.holds:
+            if not hot and not self.suspect(node.data):
+                return node
+            held = opened(node)
+            made = self._in_held(held, marks, hot)
+            return node if made is held else made
         if node.code == Code.INT:
             if not hot:
                 return node
@@ -370,6 +388,8 @@ class _Open:
 
 def sized(headers: Any, old: int, new: int) -> Any:
     """Headers with a content-length of `old` bytes made `new`, in whichever shape they stand."""
+    if isinstance(headers, Raw) and headers.holds:
+        headers = opened(headers)
     if isinstance(headers, Held):
         return Held(headers.code, sized(headers.value, old, new))
     if isinstance(headers, dict):
@@ -384,7 +404,7 @@ def sized(headers: Any, old: int, new: int) -> Any:
 def _length(key: Any, value: Any, old: int, new: int) -> Any:
     name = key.decode("latin-1") if isinstance(key, bytes) else key
     if not isinstance(name, str) or name.lower() != "content-length":
-        return sized(value, old, new) if isinstance(value, (dict, list, Held)) else value
+        return sized(value, old, new) if isinstance(value, (dict, list, Held, Raw)) else value
     if isinstance(value, list):
         return [_length(key, item, old, new) for item in value]
     if value in (str(old), str(old).encode(), old):
