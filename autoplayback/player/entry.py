@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -42,6 +41,8 @@ def locate(declaration: Declaration) -> Entry:
     called = declaration.target.endswith("()")
     text = declaration.target.removesuffix("()")
     owner, name, value = find(text)
+    if declaration.shape is Shape.ASGI or inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
+        importlib.import_module("asyncio")
     if declaration.shape in (Shape.WSGI, Shape.ASGI):
         return Entry(declaration, None, name, value() if called else value)
     static = inspect.getattr_static(owner, name) if isinstance(owner, type) else None
@@ -81,11 +82,11 @@ def drive(entry: Entry, tape: Tape, trust: Trust) -> None:
     try:
         outcome = call(*args, **kwargs)
         if inspect.iscoroutine(outcome):
-            asyncio.run(outcome)
+            _run(outcome)
         elif inspect.isgenerator(outcome):
             _read(outcome, tape)
         elif inspect.isasyncgen(outcome):
-            asyncio.run(_aread(outcome, tape))
+            _run(_aread(outcome, tape))
     except (Exception, Diverged, SystemExit, GeneratorExit):
         return  # noted already, by the operation's passage
 
@@ -221,6 +222,12 @@ def _instance(entry: Entry, tape: Tape, trust: Trust) -> Any:
         ) from error
 
 
+def _run(coroutine: Any) -> None:
+    import asyncio  # 3 MB that each fork of a service without it would copy; `locate` has seen to it where an operation needs it
+
+    asyncio.run(coroutine)
+
+
 def _read(stream: Any, tape: Tape) -> None:
     """Reads a generator as far as the recorded reader did."""
     wanted = len(tape.outcome.items or ()) if tape.outcome.end is End.CLOSED else -1
@@ -254,6 +261,6 @@ def _drive_web(entry: Entry, arguments: Any) -> None:
         else:
             from autoplayback.interception import asgi
 
-            asyncio.run(asgi.drive(entry.value, args[0]))
+            _run(asgi.drive(entry.value, args[0]))
     except (Exception, Diverged, SystemExit):
         return  # noted already, by the operation's passage

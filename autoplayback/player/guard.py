@@ -60,7 +60,7 @@ class Guard:
 
     def judge(self, attempt: Attempt) -> Refusal | None:
         """None lets the call through."""
-        process = group(attempt.thread)
+        process = self._host if attempt.thread == self._host else group(attempt.thread)
         name, args = attempt.name, attempt.arguments
         if name in PROCESSES:
             if process == self._host and self._forks:

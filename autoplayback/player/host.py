@@ -19,7 +19,7 @@ from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.target import Declaration, Role, Target
 from autoplayback.player import clock, entry, framing, kernel, randomness
 from autoplayback.player.clock import Clock
-from autoplayback.player.options import Options
+from autoplayback.player.options import SCRATCH, Options
 from autoplayback.player.player import Player
 from autoplayback.player.sandbox import Sandbox
 from autoplayback.player.session import Session
@@ -54,6 +54,7 @@ class Host:
         self._results = results
         self._entries: dict[str, entry.Entry] = {}
         self._broken: dict[str, str] = {}
+        self._calls_through = False
         self._set: dict[str, str | None] = {}
         """Environment variables that a tape has set, with what they were before."""
         self.notes: list[str] = []
@@ -108,7 +109,8 @@ class Host:
         """Replays what the supervisor sends, until it closes."""
         self._sandbox.off()
         isolation, reason = self.isolation()
-        self._sandbox.seal(reads=not any(calls_through(declaration) for declaration in self._composition.declarations))
+        self._calls_through = any(calls_through(declaration) for declaration in self._composition.declarations)
+        self._sandbox.seal(reads=not self._calls_through)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         faulthandler.enable()
         if hasattr(signal, "SIGUSR1"):
@@ -127,11 +129,9 @@ class Host:
                 }
             },
         )
-        number = 0
         while (message := framing.receive(self._control)) is not None:
-            number += 1
             try:
-                session = self._ready(message["tape"], number)
+                session = self._ready(message["tape"])
             except (AutoplaybackError, OSError) as error:
                 framing.send(self._control, {"started": os.getpid()})
                 framing.send(self._results, {"error": str(error)})
@@ -151,10 +151,10 @@ class Host:
             _, status = os.waitpid(child, 0)
             framing.send(self._control, {"ended": status})
 
-    def _ready(self, data: bytes, number: int) -> Session:
+    def _ready(self, data: bytes) -> Session:
         """All that needs none of the service's code is done before the fork: there it runs warm, and no child has to copy it."""
         tape = payload.load(data)
-        self._surround(tape, number)
+        self._surround(tape)
         session = self._player.arm(tape, Clock(tape.started, tape.environment))
         session.prepare(self._composition.targets())
         self._flush()
@@ -231,10 +231,10 @@ class Host:
         place = f"{tape.target.module}:{tape.target.qualname}"
         return next((found for found in self._entries.values() if found.declaration.target == place), None)
 
-    def _surround(self, tape: Tape, number: int) -> None:
+    def _surround(self, tape: Tape) -> None:
         """Gives the process the surroundings of one tape: environment variables, a scratch folder, randomness."""
-        folder = os.path.join(self._options.scratch, str(number))
-        os.mkdir(folder)
+        folder = os.path.join(self._options.scratch, SCRATCH)
+        os.makedirs(folder, exist_ok=True)
         tempfile.tempdir = folder
         variables = tape.environment.get("variables")
         wanted = dict(variables) if isinstance(variables, dict) else {}
@@ -253,7 +253,7 @@ class Host:
         """The operation's own code is about to run: from here on a refusal is a divergence."""
         session = self._player.session
         assert session is not None
-        self._sandbox.operating(session.refused)
+        self._sandbox.operating(session.refused, session.lets_through if self._calls_through else None)
 
     def _refused_at_import(self, event: str, what: str) -> BaseException:
         if event != "socket.bind":  # libraries probe for IPv6 so; refused, they take it that there is none

@@ -9,6 +9,10 @@ PROTOCOL = 1
 """Of the messages between the tool and a worker, which may be of two installations of autoplayback."""
 
 
+SCRATCH = "tape"
+"""The folder below a worker's own which each tape finds empty, for what it writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """One worker's task, the same for all of its tapes."""

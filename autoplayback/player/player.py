@@ -92,4 +92,5 @@ def trust(settings: Settings, declarations: Iterable[Declaration]) -> Trust:
     for declaration in declarations:
         if declaration.role is not Role.OPERATION or not settings.trust:
             packages.add(declaration.target.partition(":")[0].partition(".")[0])
+        packages.update(declaration.trusts)
     return Trust(frozenset(packages), dict(settings.moved))

@@ -9,6 +9,8 @@ Each is put up where it can be; `boundary` says which are in force, and the resu
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from autoplayback.player import kernel, landlock, seccomp, tripwire
 from autoplayback.player.territory import Territory
 
@@ -56,8 +58,9 @@ class Sandbox:
         self._territory.reads_anything = True
         tripwire.arm(self._territory, refuse)
 
-    def operating(self, refuse: tripwire.Refuse) -> None:
-        """The operation runs."""
+    def operating(self, refuse: tripwire.Refuse, let_through: Callable[[], bool] | None) -> None:
+        """The operation runs; `let_through` says whether a call is under way that may read what it needs."""
+        self._territory.let_through = let_through
         self._territory.reads_anything = False
         if self._reads is not None:
             landlock.restrict(self._reads)

@@ -9,7 +9,7 @@ from time import process_time_ns
 from typing import Any, NoReturn
 
 from autoplayback.errors import AutoplaybackError, Diverged
-from autoplayback.interception.context import Muted, Scope
+from autoplayback.interception.context import Muted, Scope, current
 from autoplayback.interception.handles import Handle, is_handle, replayed, state
 from autoplayback.interception.protocol import Answer, Interceptor
 from autoplayback.interception.target import Target
@@ -140,6 +140,10 @@ class Session:
         number = self._number(handle)
         return next((note.type for note in self.tape.handles if note.id == number), None)
 
+    def lets_through(self) -> bool:
+        """Whether this is inside a call which isn't on the tape, and which the config wants made all the same."""
+        return current.get() is self.scope.muted
+
     def refused(self, event: str, what: str) -> Diverged:
         """The sandbox refused undeclared I/O; what comes back is to be raised where it was tried."""
         miss = misses.undeclared(event, what, sys._getframe(2), self._answered)
@@ -172,7 +176,7 @@ class Session:
         return self.draft
 
     def _swap(self, handle: Any, number: int) -> None:
-        """The object turns out to be the one with this number on the tape; what has that number, or will get it, takes its own."""
+        """The object turns out to be the one with this number on the tape; what has that number, or gets it later, takes its own."""
         facts = state(handle)
         before, other = facts.id, self._handles.pop(number, None)
         if before is None:
@@ -196,7 +200,7 @@ class Session:
         return [note.id for note in self.tape.handles if note.made_by == call.seq]
 
     def _brought(self, target: Target, number: int, note: CallDraft) -> AnsweredPassage:
-        """A handle that the recorded operation found made (a pool's connection, made in an earlier request) and this one makes."""
+        """A handle that the recorded operation found made (a pool's connection of an earlier request) and this one makes."""
         handle = self._handle(number, target)
         note.end, note.value = End.RETURNED, self.draft.encoder.encode(handle)
         self._matched.append((note.seq, -1, "external"))

@@ -15,7 +15,7 @@ import socket
 from autoplayback.originals import monotonic_ns
 from autoplayback.player import framing, seccomp
 from autoplayback.player.guard import Guard
-from autoplayback.player.options import Options
+from autoplayback.player.options import SCRATCH, Options
 from autoplayback.player.territory import Territory
 
 TAIL = 8192
@@ -53,7 +53,6 @@ class Supervisor:
         self._timed_out = False
         self._playing = False
         self._over = False
-        self._number = 0
 
     def run(self) -> None:
         """Until there is nothing more to do."""
@@ -122,7 +121,6 @@ class Supervisor:
             self._output = None
 
     def _begin(self, message: framing.Message) -> None:
-        self._number += 1
         self._tail.clear()
         self._refused = []
         self._from_child.clear()
@@ -153,7 +151,7 @@ class Supervisor:
         result["output"] = self._take_tail()
         result["refused"] = self._refused
         self._deadline, self._child, self._playing = None, 0, False
-        _remove(os.path.join(self._options.scratch, str(self._number)))
+        _empty(os.path.join(self._options.scratch, SCRATCH))
         framing.send(self._runner, {"result": result})
 
     def _host_ended(self) -> None:
@@ -246,14 +244,15 @@ def ended(status: int) -> str:
     return f"ended itself with status {code} (os._exit)"
 
 
-def _remove(folder: str) -> None:
-    """Empties a tape's scratch folder away; mostly there is nothing in it."""
+def _empty(folder: str) -> None:
+    """Clears a tape's scratch folder; mostly there is nothing in it."""
     try:
-        os.rmdir(folder)
+        with os.scandir(folder) as entries:
+            left = list(entries)
+        if left:
+            shutil.rmtree(folder, ignore_errors=True)
     except FileNotFoundError:
         return
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _now() -> float:

@@ -23,10 +23,11 @@ from autoplayback.tape.model import Miss, Summary, Tape
 
 BOOT = """import sys
 if sys.version_info < (3, 11): sys.exit("autoplayback needs Python 3.11 or later, this is %d.%d" % sys.version_info[:2])
-try: from autoplayback.bootstrap import worker
+try:
+    import autoplayback.player.worker
+    from autoplayback.bootstrap import worker
 except ModuleNotFoundError as error:
-    if error.name.partition(".")[0] != "autoplayback": raise
-    sys.exit("autoplayback is not installed for this interpreter: `%s -m pip install autoplayback`" % sys.executable)
+    sys.exit("autoplayback is not installed there (%s): `%s -m pip install autoplayback`" % (error, sys.executable))
 worker()
 """
 KEPT = 4
