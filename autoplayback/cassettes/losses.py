@@ -1,7 +1,8 @@
 """What recorders dropped and why, on disk beside the tapes: `<ULID>.lost`, a small JSON object a process.
 
 The file is made at its full length before anything is lost and is overwritten in place, so that a full disk, the likeliest
-reason of a loss, can't also hide it.
+reason of a loss, can't also hide it. Where that can't be done, as in a folder that may not be written, the file lies in the
+user's state folder instead: `places.losses_folder`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from autoplayback.cassettes import places
 from autoplayback.cassettes.openfile import close_if, inode, lock, make_folder
+from autoplayback.errors import CassetteError
 from autoplayback.originals import open
 from autoplayback.tape import ulid
 
@@ -62,6 +65,17 @@ class LossFile:
         close_if(self._fd, self._inode)
 
 
+def reserve(folder: Path) -> LossFile:
+    """A file for this process' counts, beside the tapes where that can be. Raises OSError where it can be nowhere."""
+    try:
+        return LossFile(folder)
+    except OSError as error:
+        try:
+            return LossFile(places.losses_folder(folder))
+        except CassetteError:
+            raise error from None
+
+
 def read(text: bytes) -> dict[str, int]:
     """The counts in one file; empty where it is damaged, since a count isn't worth an error."""
     try:
@@ -73,7 +87,7 @@ def read(text: bytes) -> dict[str, int]:
 
 def forget(folder: Path, before: int) -> None:
     """Removes the counts of processes that are gone and began before an instant (nanoseconds since the epoch)."""
-    for path in folder.glob("*" + SUFFIX):
+    for path in _files(folder):
         try:
             if began(path.name) < before:
                 with open(path, "rb") as file:
@@ -94,7 +108,7 @@ def began(name: str) -> int:
 def total(folder: Path) -> dict[str, int]:
     """The counts of all processes that wrote to a folder, by reason. Empty files which dead processes left are removed."""
     counts: Counter[str] = Counter()
-    for path in folder.glob("*" + SUFFIX):
+    for path in _files(folder):
         try:
             with open(path, "rb") as file:
                 lost = read(file.read(LENGTH))
@@ -104,3 +118,13 @@ def total(folder: Path) -> dict[str, int]:
         except OSError:
             continue
     return dict(counts)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of counts for a folder, wherever they had to be put."""
+    found = list(folder.glob("*" + SUFFIX))
+    try:
+        found += places.losses_folder(folder).glob("*" + SUFFIX)
+    except (CassetteError, OSError):
+        pass
+    return found

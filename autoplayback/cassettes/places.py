@@ -22,15 +22,24 @@ def spool_folder(url: str) -> Path:
     A service account often has no home it may write to; then it is a folder of its own under the temporary one.
     """
     named = os.environ.get("AUTOPLAYBACK_SPOOL")
-    base = Path(named) if named else _base("XDG_STATE_HOME", ".local/state") / "autoplayback" / "spool"
-    if named or _writable(base):
-        return base / digest(url)
+    return Path(named) / digest(url) if named else _state("spool") / digest(url)
+
+
+def losses_folder(folder: Path) -> Path:
+    """Where recorders count the tapes they lost while the folder meant for them could not be written itself."""
+    return _state("losses") / digest(str(folder))
+
+
+def _state(kind: str) -> Path:
+    base = _base("XDG_STATE_HOME", ".local/state") / "autoplayback" / kind
+    if _writable(base):
+        return base
     shared = Path(tempfile.gettempdir()) / f"autoplayback-{os.getuid()}"
     make_folder(shared)
     status = shared.lstat()
     if status.st_uid != os.getuid() or not shared.is_dir() or shared.is_symlink() or status.st_mode & 0o077:
         raise CassetteError(str(shared), "somebody else made this folder, so nothing is written there; set AUTOPLAYBACK_SPOOL")
-    return shared / "spool" / digest(url)
+    return shared / kind
 
 
 def digest(url: str) -> str:

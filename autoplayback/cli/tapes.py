@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoplayback.cli import options
+from autoplayback.errors import CassetteError
 
 if TYPE_CHECKING:
     from autoplayback.cassettes.protocol import Cassette
@@ -62,10 +63,14 @@ def list_tapes(
     try:
         line = _json if as_json else _row if sys.stdout.isatty() else _columns
         count = 0
-        for count, summary in enumerate(cassette.summaries(query), 1):
-            if count == 1 and line is _row:
-                typer.secho(_HEAD, bold=True)
-            typer.echo(line(summary))
+        try:
+            for count, summary in enumerate(cassette.summaries(query), 1):
+                if count == 1 and line is _row:
+                    typer.secho(_HEAD, bold=True)
+                typer.echo(line(summary))
+        except CassetteError:  # what keeps us from reading the folder may have kept recorders from writing it
+            _tell_of_losses(cassette)
+            raise
         _tell_of_losses(cassette)
         if not count:
             options.complain(f"no tape matched; {_no_operation(cassette, operation) or cassette.emptiness()}")

@@ -76,7 +76,8 @@ class Spool:
             if self._notices:
                 self._say()
             return True
-        except Exception:
+        except Exception as error:
+            self._unstarted(error)
             return False
 
     def lose(self, reason: str) -> None:
@@ -90,8 +91,8 @@ class Spool:
                 self._wake_up()
             if self._notices:
                 self._say()
-        except Exception:
-            return
+        except Exception as error:
+            self._unstarted(error, lost=0)
 
     def pressure(self) -> float:
         """How full the memory or the spool is, whichever is fuller: from 0 to 1, where tapes are dropped."""
@@ -127,6 +128,8 @@ class Spool:
         self._notices: deque[str] = deque()
         self._asleep = False
         self._exiting = False
+        self._registered = False
+        self._hindered = False
         self._wake = allocate_lock()
         self._wake.acquire()
         self._starting = allocate_lock()
@@ -150,11 +153,26 @@ class Spool:
             if self._pid not in (-1, process_id()):  # a fork which Python wasn't told of
                 self._forked()
             if self._pid == -1:
+                if not self._registered:
+                    self._registered = True
+                    _at_exit_of_this_process(self)
                 start_new_thread(self._run, (self._wake,))
                 self._pid = process_id()
-                _at_exit_of_this_process(self)
         finally:
             starting.release()
+
+    def _unstarted(self, error: Exception, lost: int = 1) -> None:
+        """The thread couldn't be started (a bound on threads): it is tried again with the next tape, which may bring it to life."""
+        try:
+            reason = f"fault: {type(error).__name__}: {error}"[:100]
+            if lost and len(self._dropped) < 1_000_000:
+                self._dropped.append(reason)
+            if not self._hindered:
+                self._hindered = True
+                self._notices.append(reason)
+                self._say()
+        except Exception:
+            return
 
     def _wake_up(self) -> None:
         self._asleep = False
@@ -248,6 +266,8 @@ class Spool:
             "not every operation is recorded: %s. The service isn't affected; `autoplayback list` shows how many.", reason)
 
     def _exit(self) -> None:
+        if self._pid == -1 and self._dropped:
+            self._give_up()
         if self._pid != process_id() or self._exiting:
             return
         self._exiting = True
@@ -257,10 +277,9 @@ class Spool:
         if self._shipper is not None:
             self._shipper.finish(EXIT_SECONDS - (monotonic_ns() - started) / 1e9)
 
-
     def _give_up(self) -> None:
         """The process ends before its thread is through: what waits is lost, and counted in a file of its own."""
-        from autoplayback.cassettes.losses import LossFile
+        from autoplayback.cassettes.losses import reserve
 
         writer = self._writer
         waiting = writer.waiting if writer is not None else 0
@@ -269,9 +288,16 @@ class Spool:
                 waiting += isinstance(self._queue.popleft()[1], Draft)
             except IndexError:
                 break
+        lost: dict[str, int] = {UNWRITTEN: waiting} if waiting else {}
+        while self._dropped:
+            try:
+                reason = self._dropped.popleft()
+                lost[reason] = lost.get(reason, 0) + 1
+            except IndexError:
+                break
         try:
-            counts = LossFile(self.folder)
-            counts.write({UNWRITTEN: waiting})
+            counts = reserve(self.folder)
+            counts.write(lost)
             counts.close(keep=True)
         except OSError:
             return

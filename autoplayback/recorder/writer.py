@@ -8,8 +8,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from autoplayback.cassettes import losses
 from autoplayback.cassettes.losses import LossFile
-from autoplayback.cassettes.openfile import OPEN, SEALED, OpenSegment, make_folder
+from autoplayback.cassettes.openfile import OPEN, SEALED, OpenSegment
 from autoplayback.cassettes.packing import pack, pack_draft
 from autoplayback.config.settings import Settings
 from autoplayback.originals import monotonic_ns
@@ -237,8 +238,7 @@ class Writer:
 
     def _reserve_losses(self) -> None:
         if self._losses is None:
-            make_folder(self.folder)
-            self._losses = LossFile(self.folder)
+            self._losses = losses.reserve(self.folder)
 
     def _keep_losses(self, lost: Mapping[str, int]) -> None:
         if lost != self._lost:
