@@ -1,4 +1,4 @@
-"""A service operation at its smallest: it reads a request, works on it, stores the result, and returns the key it was stored under.
+"""A service's operation at its smallest: it reads something, works on it, stores the result and returns the key.
 
 Nothing in here knows of autoplayback: no decorator, no import.
 """

@@ -59,9 +59,7 @@ def saved(plan_id):
 
 def enqueue(customer, depot, seed):
     with database() as connection:
-        return connection.execute(
-            "insert into jobs (customer, depot, seed) values (?, ?, ?)", (customer, depot, seed)
-        ).lastrowid
+        return connection.execute("insert into jobs (customer, depot, seed) values (?, ?, ?)", (customer, depot, seed)).lastrowid
 
 
 def next_job():
