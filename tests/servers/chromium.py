@@ -11,9 +11,9 @@ import pytest
 from tests.servers import processes
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Playwright's `Browser`. It has no network but what a page is given from disk."""
+    """Playwright's `Browser`, a module's own: while it lives an event loop runs, under which other modules' asyncio.run would fail."""
     from playwright.sync_api import sync_playwright
 
     options = ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -45,7 +45,7 @@ def run(folder: Path, *command: str, **env: str) -> subprocess.CompletedProcess[
 
 def pinned(folder: Path, *options: str) -> tuple[int, str]:
     """Pytest on the pinned tapes: its status and what it printed."""
-    done = run(folder, "-m", "pytest", "-p", "autoplayback.studio.pytest_plugin", "-p", "no:randomly", "-q", "tests", *options)
+    done = run(folder, "-m", "pytest", "-p", "no:randomly", "-q", "tests", *options)
     return done.returncode, done.stdout + done.stderr
 
 
