@@ -49,6 +49,8 @@ class Declaration:
     """A preset's target which some versions of its library lack: its absence is no error."""
     settings: Any = None
     place: Place | None = None
+    trusts: tuple[str, ...] = ()
+    """Packages, beside the target's own, whose classes its answers may be made of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,6 +28,8 @@ class PresetTarget:
     handle: bool = False
     codec: ResultCodec | None = None
     wrap: str = "outside"
+    trusts: tuple[str, ...] = ()
+    """Further packages whose classes its answers are made of (exceptions of a library below, say)."""
     missing: Any = ...
     """Given where the tape has no answer, unless the config says otherwise; Ellipsis: nothing is."""
 
@@ -55,7 +57,7 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
         settings = _settings(entry, target)
         found.append(
             Declaration(role, target.target, alias, None, target.wrap, target.handle, target.codec, optional=True,
-                        settings=settings, place=place)
+                        settings=settings, place=place, trusts=target.trusts)
         )
     return found
 

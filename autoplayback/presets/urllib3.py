@@ -30,19 +30,15 @@ class ResponseCodec(ResultCodec):
         self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, replaying: bool = False
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         given = _given(args, kwargs)
-        headers = given.get("headers")
-        if headers is None:
-            headers = getattr(receiver, "headers", None) or {}
-        body = _http.content(given.get("body"), replaying=replaying)
-        return _http.identity(given.get("method"), _full_url(receiver, _http.text(given.get("url"))), headers.items(), body)
+        return _asked(receiver, given, _http.content(given.get("body"), replaying=replaying))
 
     def begun(self, passage: Passage, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage:
         body = kwargs.get("body")
         if _http.once(body):
-            (method, url, headers, _), _ = self.asked(receiver, args, kwargs)
+            given = _given(args, {name: value for name, value in kwargs.items() if name != "body"})
 
             def sent(content: Any) -> None:
-                passage.arguments(*_http.identity(method, url, headers.items(), content))
+                passage.arguments(*_asked(receiver, given, content))
 
             kwargs["body"] = _http.heard(body, sent)
         return passage
@@ -225,6 +221,13 @@ def _listening(read: Callable[..., bytes], passage: Passage, after: Callable[[by
         return data
 
     return listening
+
+
+def _asked(pool: Any, given: dict[str, Any], body: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    headers = given.get("headers")
+    if headers is None:
+        headers = getattr(pool, "headers", None) or {}
+    return _http.identity(given.get("method"), _full_url(pool, _http.text(given.get("url"))), headers.items(), body)
 
 
 def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Story:
     def __init__(self, folder: Path, service: str, *, presets: Sequence[str], more: str = "", interpreter: Path | str = sys.executable) -> None:
         self.names = re.findall(r"^(?:async )?def (\w+)\(at\)", service, re.MULTILINE)
         operations = "".join(f"  - {{target: 'service:{name}', name: {name}}}\n" for name in self.names)
-        inputs = "".join(f"  - preset: {preset}\n" for preset in presets)
+        inputs = "".join(f"  - preset: {preset}\n" for preset in presets) or "  []\n"
         self.interpreter = interpreter
         self.service = service
         self.project = Project(folder, f"operations:\n{operations}inputs:\n{inputs}{more}", service=service)

@@ -47,6 +47,7 @@ class Adapter:
 
 
 _OWN: Final = {
+    "dateutil": "autoplayback.tape.adapters.dateutil",
     "numpy": "autoplayback.tape.adapters.numpy",
     "pandas": "autoplayback.tape.adapters.pandas",
     "pydantic": "autoplayback.tape.adapters.pydantic",

@@ -1,0 +1,14 @@
+"""Mail through the standard library: who it goes to and every byte of it is `smtplib.SMTP.sendmail`. Best declared under `outputs`."""
+
+from __future__ import annotations
+
+from autoplayback.presets import PresetTarget
+
+_NAMES = ("connect", "ehlo", "helo", "starttls", "login", "sendmail", "noop", "rset", "verify", "docmd", "quit")
+_IGNORED = {"connect": ("source_address",), "starttls": ("keyfile", "certfile", "context")}
+TARGETS = (
+    *(PresetTarget(f"smtplib:SMTP.{name}", f"smtplib.{name}", ignore=_IGNORED.get(name, ())) for name in _NAMES),
+    # Asked when an SMTP is made, to say hello by: they look this host up in the network.
+    PresetTarget("socket:getfqdn", "smtplib.getfqdn"),
+    PresetTarget("socket:gethostbyname", "smtplib.gethostbyname"),
+)
