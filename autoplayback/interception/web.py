@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import weakref
 from collections.abc import Callable
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from types import FunctionType
 from typing import Any
 
@@ -25,6 +26,16 @@ def _application(*args: Any, **kwargs: Any) -> Any:
 async def _async_application(*args: Any, **kwargs: Any) -> Any:
     site: Any = "<site>"
     return await site.run(site, args, kwargs)
+
+
+async def _async_function(scope: Any, receive: Any, send: Any) -> Any:
+    site: Any = "<site>"
+    return await site.run(site, (scope, receive, send), {})
+
+
+async def _async_method(self: Any, scope: Any, receive: Any, send: Any) -> Any:
+    site: Any = "<site>"
+    return await site.run(site, (self, scope, receive, send), {})
 
 
 def _factory(*args: Any, **kwargs: Any) -> Any:
@@ -105,7 +116,7 @@ class _Apps:
         if isinstance(app, FunctionType):
             if inplace.site_of(app) is not None:
                 return Held("in place")
-            undo = inplace.swap(app, self.template, lambda original: AppSite(self.target, original, self.interceptor))
+            undo = self._swap(app, lambda original: AppSite(self.target, original, self.interceptor))
             return Held("in place", [self.target], undo)
         call = resolve.call_of(app)
         if not callable(app) or (isinstance(app, type) and not hasattr(app, "__iter__")):
@@ -132,8 +143,24 @@ class _Apps:
             made[0].add(app)
             return made[0]
 
-        undo = inplace.swap(call, self.template, make)
+        undo = self._swap(call, make)
         return Held(technique, [self.target], undo)
+
+    def _swap(self, function: FunctionType, make: Callable[[FunctionType], AppSite]) -> Callable[[], None]:
+        """In place, with the very parameters an ASGI application has.
+
+        uvicorn tells an application from a factory by calling it without arguments: one which took any would be a factory.
+        """
+        code = function.__code__
+        count = code.co_argcount
+        templates: dict[int, Callable[..., Any]] = {3: _async_function, 4: _async_method}
+        exact = templates.get(count) if self.template is _async_application else None
+        if exact is None or code.co_kwonlyargcount or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS):
+            return inplace.swap(function, self.template, make)
+        undo = inplace.swap(function, exact, make)
+        new = function.__code__
+        function.__code__ = new.replace(co_varnames=code.co_varnames[:count] + new.co_varnames[count:])  # for keyword callers
+        return undo
 
     def _attribute(self, app: Any) -> Held:
         """An application without Python code of its own to swap (a partial, a class, a C object)."""
