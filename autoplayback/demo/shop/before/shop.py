@@ -8,6 +8,7 @@ import os
 import sqlite3
 import traceback
 import uuid
+from datetime import datetime
 from urllib.parse import parse_qs
 
 import urllib3
@@ -50,10 +51,11 @@ def show_product(query):
 
 def place_order(query, order):
     found = product(order["product"])
-    receipt = {"order": str(uuid.uuid4()), "product": found["name"], "total": total(found["price"], order["quantity"])}
+    receipt = {"order": str(uuid.uuid4()), "at": datetime.now().isoformat(), "product": found["name"],
+               "total": total(found["price"], order["quantity"])}
     with database() as connection:
-        connection.execute("insert into orders (id, customer, product, quantity) values (?, ?, ?, ?)",
-                           (receipt["order"], order["customer"], order["product"], order["quantity"]))
+        connection.execute("insert into orders (id, at, customer, product, quantity) values (?, ?, ?, ?, ?)",
+                           (receipt["order"], receipt["at"], order["customer"], order["product"], order["quantity"]))
     return receipt
 
 
