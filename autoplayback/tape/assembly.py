@@ -3,6 +3,9 @@
 A walk from outside in with its own stack, as in `inert`. What can be made empty is made before its contents, so that these may
 refer to it.
 What can't (a tuple in a cycle) is stood in for by a Promise, and put in at the end.
+
+A cause or context that can't be made costs only itself. Services raise their own exceptions while they handle a library's, whose
+package nobody trusts: the exception must come back all the same, with a stand-in for what merely explains it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from autoplayback.errors import TapeError
 from autoplayback.tape import restore
 from autoplayback.tape.graph import GraphReader, Reference
 from autoplayback.tape.inert import BUILDER, Tagged, slots
+from autoplayback.tape.opaque import OpaqueException
+from autoplayback.tape.reading import Referring, read_quickly
 
 if TYPE_CHECKING:
     from autoplayback.tape.rebuild import Rebuilder
@@ -32,7 +37,7 @@ class Promise:
 class _Frame:
     """A node whose contents are being made."""
 
-    __slots__ = ("contents", "node", "object", "rest", "slot")
+    __slots__ = ("before", "contents", "node", "object", "rest", "slot")
 
     def __init__(self, node: Any, made: Any) -> None:
         self.node = node
@@ -40,19 +45,28 @@ class _Frame:
         self.rest = iter(slots(node))
         self.contents: dict[Any, Any] = {}
         self.slot: Any = None
+        """What is being made."""
+        self.before = (0, 0, 0)
+        """How much the assembly held when that began."""
 
 
 def assembled(document: bytes, builder: Rebuilder) -> Any:
-    """The value of a document with references."""
+    """The value of a document, with or without references."""
     reader = GraphReader(document, BUILDER)
-    root = reader.read()
+    try:
+        root = read_quickly(document, BUILDER)
+    except Referring:
+        root = reader.read()
     if not isinstance(root, _NODES):
         raise TapeError("a graph of nothing")
     return _Assembly(reader, builder).made(root)
 
 
+_MOST_STAND_INS: Final = 100
+"""Of one value; more were put there to make us begin again and again."""
 _NODES: Final = (list, dict, Tagged)
 _PENDING: Final[Any] = object()
+_CHAIN: Final = ("cause", "context")
 
 
 class _Assembly:
@@ -63,34 +77,77 @@ class _Assembly:
         """By the identity of an inert node, the object made of it; _PENDING while its contents are made."""
         self.promises: list[Promise] = []
         self.filled: list[Any] = []
+        self.stand_ins = 0
 
     def made(self, root: Any) -> Any:
         stack = [self.begun(root)]
         result: Any = None
         while stack:
-            frame = stack[-1]
-            for slot, inside in frame.rest:
-                child = self.reader.target(inside) if isinstance(inside, Reference) else inside
-                if not isinstance(child, _NODES):
-                    frame.contents[slot] = child
-                    continue
-                found = self.objects.get(id(child), self)
-                if found is self:
-                    frame.slot = slot
-                    stack.append(self.begun(child))
-                    break
-                if found is _PENDING:
-                    found = Promise(child)
-                    self.promises.append(found)
-                frame.contents[slot] = found
-            else:
-                stack.pop()
-                result = self.finished(frame)
-                if stack:
-                    stack[-1].contents[stack[-1].slot] = result
+            try:
+                result = self.step(stack)
+            except Exception:
+                if not self.stood_in(stack):
+                    raise
         if self.promises:
             self.keep_promises()
         return result
+
+    def step(self, stack: list[_Frame]) -> Any:
+        """Makes what stands in the topmost node until a child has to be made first, or the node is finished: then its object."""
+        frame = stack[-1]
+        for slot, inside in frame.rest:
+            frame.slot = slot
+            child = self.reader.target(inside) if isinstance(inside, Reference) else inside
+            if not isinstance(child, _NODES):
+                frame.contents[slot] = child
+                continue
+            found = self.objects.get(id(child), self)
+            if found is self:
+                frame.before = len(self.objects), len(self.promises), len(self.filled)
+                stack.append(self.begun(child))
+                return None
+            if found is _PENDING:
+                found = Promise(child)
+                self.promises.append(found)
+            frame.contents[slot] = found
+        stack.pop()
+        result = self.finished(frame)
+        if stack:
+            stack[-1].contents[stack[-1].slot] = result
+        return result
+
+    def stood_in(self, stack: list[_Frame]) -> bool:
+        """Whether what has failed belongs to an exception's cause or context, in whose place there is now a stand-in."""
+        for place in range(len(stack) - 1, 0, -1):
+            frame, around = stack[place], stack[place - 1].node
+            if frame.slot not in _CHAIN or not (isinstance(around, Tagged) and around.kind == "exception"):
+                continue
+            if stack[place - 1].slot != "value" or self.stand_ins >= _MOST_STAND_INS:
+                continue
+            self.stand_ins += 1
+            del stack[place + 1 :]
+            objects, promises, filled = frame.before
+            for key in list(self.objects)[objects:]:  # half made: who else refers to them has them made again
+                del self.objects[key]
+            del self.promises[promises:], self.filled[filled:]
+            frame.contents[frame.slot] = self.stand_in(frame.node[frame.slot])
+            return True
+        return False
+
+    def stand_in(self, node: Any) -> OpaqueException:
+        """For an exception that can't be made: with its type's name, and its arguments where they are plain."""
+        if isinstance(node, Reference):
+            node = self.reader.target(node)
+        if not isinstance(node, Tagged):
+            raise TapeError("an exception's cause is no exception")
+        content = node.value
+        if isinstance(content, Reference):
+            content = self.reader.target(content)
+        args = content.get("args") if isinstance(content, dict) else None
+        if isinstance(args, Reference):
+            args = self.reader.target(args)
+        plain = isinstance(args, list) and not any(isinstance(arg, (*_NODES, Reference)) for arg in args)
+        return OpaqueException(node.type, args if plain and args else ())
 
     def begun(self, node: Any) -> _Frame:
         """A frame for a node, with its object if that can be made empty."""

@@ -1,7 +1,8 @@
-"""What a value that could not be recorded is at replay."""
+"""What a value that could not be recorded, or can't be made again, is at replay."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -25,3 +26,15 @@ class Opaque:
         raise AttributeError(
             f"{name!r} of a {self._autoplayback_type}: this value could not be recorded, so the tape doesn't have it"
         )
+
+
+class OpaqueException(Exception):
+    """In place of an exception's cause or context whose class can't be made again. Encodes as what it stands for."""
+
+    def __init__(self, type_: str, args: Iterable[Any] = ()) -> None:
+        super().__init__(*args)
+        self.type = type_
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{self.type}: {text}" if text else self.type

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autoplayback.tape import rows, state
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.names import type_name
-from autoplayback.tape.opaque import Opaque
+from autoplayback.tape.opaque import Opaque, OpaqueException
 from autoplayback.tape.wire import ATOMS, STRICT, Code, Ext, pack, packb
 
 if TYPE_CHECKING:
@@ -158,6 +158,15 @@ def _opaque_again(walk: Walk, value: Opaque) -> Any:
     walk.opaque.append(type_)
     walk.count += 1
     return walk.tagged("opaque", type_, reason)
+
+
+def _exception_again(walk: Walk, value: OpaqueException) -> Any:
+    """A stand-in for an exception that came from a tape: as what it stands for."""
+    met = walk.enter(value)
+    if met is None:
+        met = walk.tagged("exception", value.type, walk.fields({"args": list(value.args)}))
+        walk.level -= 1
+    return met
 
 
 def _reference(kind: str) -> Plan:
@@ -376,5 +385,6 @@ _BUILTIN: Final[dict[type, Plan]] = {
     types.MethodType: _method,
     object: _instance(object),
     Opaque: _opaque_again,
+    OpaqueException: _exception_again,
 }
 known.update(_BUILTIN)

@@ -25,6 +25,7 @@ __all__ = ["Opaque", "Rebuilder", "Trust", "rebuild"]
 Handles = Callable[[int], object]
 
 _SCALARS: Final[dict[str, type]] = {"str": str, "int": int, "float": float, "bytes": bytes}
+_EXCEPTION: Final = b"\xa9exception"
 _COLLIDING: Final = 1000
 """Members with one and the same hash: more were chosen to make us slow."""
 
@@ -37,6 +38,10 @@ def rebuild(document: bytes, trust: Trust, handles: Handles | None = None) -> An
             return read_quickly(document, builder)
         except Referring:
             return assembled(document, builder)
+        except TapeError:
+            if _EXCEPTION not in document:
+                raise
+            return assembled(document, builder)  # perhaps only the cause of an exception can't be made
     except Diverged:
         raise
     except Exception as error:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from autoplayback.errors import TapeError
 from autoplayback.tape import state
+from autoplayback.tape.opaque import Opaque, OpaqueException
 
 _DICT_TYPE: Final = types.GetSetDescriptorType
 
@@ -201,8 +202,11 @@ def fill_exception(made: Any, fields: dict[str, Any], own: dict[str, Any]) -> No
         pass
     state.EXCEPTION["args"].__set__(made, tuple(args))
     for name in ("cause", "context"):
-        if fields.get(name) is not None:
-            state.EXCEPTION[name].__set__(made, fields[name])
+        reason = fields.get(name)
+        if isinstance(reason, Opaque):
+            reason = OpaqueException(reason.leaf()[0])
+        if reason is not None:
+            state.EXCEPTION[name].__set__(made, reason)
     state.EXCEPTION["suppress"].__set__(made, fields.get("suppress") is True)
     members = state.exception_members(type(made))
     foreign = {}

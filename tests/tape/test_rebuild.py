@@ -292,6 +292,77 @@ def test_handles_come_from_the_player_and_opaque_leaves_say_why_they_are_empty()
     assert inspect(Encoder().encode(opaque)) == Tagged("opaque", "builtins:generator", "")
 
 
+LIBRARY = """
+class Timeout(Exception): pass
+class Fault(Exception):
+    def __init__(self, text, inner): super().__init__(text); self.inner = inner
+"""
+SERVICE = """
+class NoStock(Exception): pass
+class Wrapping(Exception):
+    def __init__(self, error): super().__init__("w"); self.error = error
+"""
+
+
+def raised(shop: Any, how: str) -> bytes:
+    """The document of a service's exception, raised by the statement `how` while it handles a library's `error`."""
+    names = {**vars(shop(LIBRARY, "store")), **vars(shop(SERVICE))}
+    try:
+        exec(f"try:\n raise Timeout('slow')\nexcept Exception as error:\n {how}", names)
+    except Exception as error:
+        return Encoder().encode([error, {"beside": [1]}])
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("how", "cause", "context"),
+    [
+        ("raise NoStock('none left') from error", "store:Timeout: slow", "store:Timeout: slow"),
+        ("raise NoStock('none left') from None", None, "store:Timeout: slow"),
+        ("raise NoStock('none left')", None, "store:Timeout: slow"),
+        ("raise NoStock('none left') from Fault('x', error)", "store:Fault: x", "store:Timeout: slow"),
+    ],
+)
+def test_a_cause_that_is_not_trusted_costs_only_itself(shop: Any, how: str, cause: str | None, context: str | None) -> None:
+    """A repository layer raises its own exceptions while it handles a driver's; only its own have to be of a trusted package."""
+    document = raised(shop, how)
+    error, beside = rebuild(document, SHOP)
+    assert (type(error), error.args, beside) == (sys.modules["shop"].NoStock, ("none left",), {"beside": [1]})
+    assert error.__suppress_context__ is ("from" in how)
+    assert (error.__cause__ and str(error.__cause__)) == cause
+    assert str(error.__context__) == context
+
+
+def test_what_an_exception_itself_holds_must_be_trusted(shop: Any) -> None:
+    """A service may branch on it: a stand-in there could turn a replay into something else without a word."""
+    with pytest.raises(NotTrusted, match="store:Timeout.*trust"):
+        rebuild(raised(shop, "raise Wrapping(error) from error"), SHOP)
+
+
+def test_a_stand_in_is_written_as_what_it_stands_for(shop: Any) -> None:
+    """So that an exception handed on to an output compares equal."""
+    document = raised(shop, "raise NoStock('none left') from error")
+    assert inspect(Encoder().encode(rebuild(document, SHOP))) == inspect(document)
+
+
+def test_as_many_stand_ins_as_anybody_needs_and_no_more(shop: Any) -> None:
+    """No value has more than a hundred exceptions of foreign causes, but to have us begin again and again."""
+    shop(SERVICE)
+    inner = Ext(Code.TAGGED, pack(["exception", "store:Timeout", {"args": ["x"]}]))
+    few = [Ext(Code.TAGGED, pack(["exception", "shop:NoStock", {"args": [], "cause": inner}])) for _ in range(90)]
+    assert {str(error.__cause__) for error in rebuild(pack(few), SHOP)} == {"store:Timeout: x"}
+    with pytest.raises(NotTrusted):
+        rebuild(pack(few * 2), SHOP)
+
+
+def test_a_cause_that_could_not_be_recorded_is_stood_in_for(shop: Any) -> None:
+    """Its type's name is what is left of it."""
+    shop(SERVICE)
+    cause = Ext(Code.TAGGED, pack(["opaque", "store:Timeout", ""]))
+    error = rebuild(tagged("exception", "shop:NoStock", {"args": ["a"], "cause": cause}), SHOP)
+    assert (error.args, str(error.__cause__)) == (("a",), "store:Timeout")
+
+
 def test_sub_classes_of_adapted_types_keep_class_and_fields(shop: Any) -> None:
     """A date with a field; gone back to their base they are named."""
     code = "import datetime, decimal, pathlib\nclass Day(datetime.date): pass\n"
