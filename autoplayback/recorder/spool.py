@@ -235,6 +235,7 @@ class Spool:
                 self._count(f"fault: {type(error).__name__}", len(batch))
             finally:
                 self._queued -= total
+            writer.count(self._lost)
             if request is not None:
                 self._tally()
                 if request.seal:
@@ -274,6 +275,8 @@ class Spool:
         started = monotonic_ns()
         if not self.close(EXIT_SECONDS):
             self._give_up()
+        while self._notices:
+            self._say()
         if self._shipper is not None:
             self._shipper.finish(EXIT_SECONDS - (monotonic_ns() - started) / 1e9)
 

@@ -151,13 +151,24 @@ class Writer:
                 return
 
     def close(self, lost: Mapping[str, int]) -> None:
-        """Ends the segment and the file of counts."""
+        """Ends the segment and the file of counts.
+
+        These are written before it too: sealing waits for the disk, and an exit doesn't wait for long.
+        """
+        self.count(lost)
         self.seal()
         try:
             self._keep_losses(lost)
             if self._losses is not None:
                 self._losses.close(keep=bool(lost))
                 self._losses = None
+        except OSError:
+            return
+
+    def count(self, lost: Mapping[str, int]) -> None:
+        """Puts the counts of lost tapes on disk, where they have changed."""
+        try:
+            self._keep_losses(lost)
         except OSError:
             return
 
