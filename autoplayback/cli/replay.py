@@ -90,6 +90,9 @@ def replay(
         int, typer.Option("--repeat", metavar="N", min=1, help="With --base: how often, to compare CPU times too.")
     ] = 1,
     debug: Annotated[bool, typer.Option("--debug", help="One tape in the foreground; breakpoint() works.")] = False,
+    debugpy: Annotated[
+        int, typer.Option("--debugpy", metavar="PORT", min=0, help="The same for an editor, which attaches to this port.")
+    ] = 0,
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Results as JSON Lines; `-` is stdout.")] = None,
     junit: Annotated[str | None, typer.Option("--junit", metavar="FILE", help="JUnit XML.")] = None,
     html: Annotated[str | None, typer.Option("--html", metavar="FILE", help="One page for a browser.")] = None,
@@ -107,6 +110,7 @@ def replay(
 
     if isolation not in ("fork", "spawn", "auto"):
         raise ConfigError((None, f"--isolation {isolation}: fork, spawn or auto"))
+    debug = debug or bool(debugpy)
     found = options.configuration(config, tapes)
     chosen_suite = _suite(found, suite)
     cassette = options.cassette(found)
@@ -141,7 +145,8 @@ def replay(
         if not os.path.isdir(folder):
             raise ConfigError((None, f"--workdir {folder}: there is no such folder"))
         sys.path.insert(0, folder)  # comparators of the config are the service's own code
-        lane = _lane(found, chosen, folder, python, isolation, timeout, memory, debug=debug)
+        isolation = "spawn" if debugpy else isolation  # the debugger is in this process: a fork would leave it behind
+        lane = _lane(found, chosen, folder, python, isolation, timeout, memory, debug=debug, debugpy=debugpy)
         count = 1 if debug else min(jobs or len(os.sched_getaffinity(0)), len(chosen))
         over = {str(verdict): most for verdict, most in chosen_suite.fail_over.items()} if chosen_suite else None
         tally = Tally(strict=strict, fail_over=over, by=by or (chosen_suite.by if chosen_suite else None))
@@ -193,6 +198,7 @@ def _lane(
     memory: int,
     *,
     debug: bool,
+    debugpy: int,
 ) -> Lane:
     from autoplayback.player.options import Options
     from autoplayback.studio.executors import Lane
@@ -206,6 +212,7 @@ def _lane(
         timeout,
         memory,
         debug,
+        debugpy,
     )
     return Lane(task, python or sys.executable)
 

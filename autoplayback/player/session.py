@@ -176,7 +176,7 @@ class Session:
         return self.draft
 
     def _swap(self, handle: Any, number: int) -> None:
-        """The object turns out to be the one with this number on the tape; what has that number, or gets it later, takes its own."""
+        """The object turns out to be the one with this number on the tape; what has that number, or gets it, takes its own."""
         facts = state(handle)
         before, other = facts.id, self._handles.pop(number, None)
         if before is None:

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable
 
+from autoplayback.errors import ReplayError
 from autoplayback.player import framing, kernel
 from autoplayback.player.host import Composition, Host
 from autoplayback.player.options import PROTOCOL, Options
@@ -79,6 +80,8 @@ def _become_host(
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.close(output)
+        if options.debugpy:
+            _await_editor(options.debugpy)
         sandbox = Sandbox(Territory(options.workdir, options.scratch))
         sandbox.close(channel, debugging=options.debug)
         _hand_over(channel, sandbox)
@@ -99,6 +102,17 @@ def _become_host(
         sys.stderr.flush()
         framing.send(channel, {"fatal": {"reason": reason, "usage": isinstance(error, AutoplaybackError)}})
         os._exit(1)
+
+
+def _await_editor(port: int) -> None:
+    """Lets an editor attach, before the doors close: what is connected then stays so."""
+    try:
+        import debugpy
+    except ImportError:
+        raise ReplayError(f"--debugpy: it isn't installed for this interpreter: `{sys.executable} -m pip install debugpy`") from None
+    debugpy.listen(("127.0.0.1", port))
+    print(f"autoplayback: waiting for an editor to attach to 127.0.0.1:{port}", file=sys.stderr, flush=True)
+    debugpy.wait_for_client()
 
 
 def _hand_over(channel: int, sandbox: Sandbox) -> None:
