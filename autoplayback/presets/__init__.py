@@ -56,8 +56,19 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
         alias = target.name if entry.alias is None else f"{entry.alias}{dot}{rest}"
         settings = _settings(entry, target)
         found.append(
-            Declaration(role, target.target, alias, None, target.wrap, target.handle, target.codec, optional=True,
-                        settings=settings, place=place, trusts=target.trusts)
+            Declaration(
+                role,
+                target.target,
+                alias,
+                None,
+                target.wrap,
+                target.handle,
+                target.codec,
+                optional=True,
+                settings=settings,
+                place=place,
+                trusts=target.trusts,
+            )
         )
     return found
 

@@ -65,6 +65,11 @@ class Content:
         else:
             self._digest.update(piece)
 
+    def digest(self) -> str:
+        """The SHA-256 of all so far."""
+        known: str = (self._digest or hashlib.sha256(b"".join(self._parts))).hexdigest()
+        return known
+
     def value(self) -> Any:
         """What goes on the tape."""
         return b"".join(self._parts) if self._digest is None else {"sha256": self._digest.hexdigest(), "size": self._size}
@@ -82,12 +87,7 @@ def content(body: Any, *, replaying: bool) -> Any:
         return bytes(body)
     if once(body):
         return _drained(body) if replaying else {"stream": "not sent to its end"}
-    if hasattr(body, "read"):
-        at = body.tell()
-        found = _drained(body)
-        body.seek(at)
-        return found
-    return _drained(body)
+    return _looked_into(body) if hasattr(body, "read") else _drained(body)
 
 
 def once(body: Any) -> bool:
@@ -109,6 +109,23 @@ def heard(body: Any, done: Callable[[Any], None]) -> Any:
     if hasattr(body, "__aiter__"):
         return _HeardAsync(body, done)
     return _HeardParts(body, done)
+
+
+def _looked_into(file: Any) -> Any:
+    """A file's content from where it stands, and back there. Of a long one only the start is read: it may be gigabytes."""
+    at = file.tell()
+    try:
+        found = Content()
+        size = 0
+        while size < CONTENT_LIMIT and (part := file.read(1 << 20)):
+            found.feed(part)
+            size += len(part)
+        if size < CONTENT_LIMIT:
+            return found.value()
+        file.seek(0, 2)
+        return {"sha256 of the start": found.digest(), "size": file.tell() - at}
+    finally:
+        file.seek(at)
 
 
 def _drained(body: Any) -> Any:

@@ -1,7 +1,7 @@
 """SQLAlchemy over an intercepted driver: the pool's doings are left out, so that a tape holds what the operation itself asked.
 
-When a connection is made, SQLAlchemy asks the server for its version and the like; and whether a request makes a connection or finds
-one in the pool depends on the requests before it. So one checkout is one call, whatever went on within, and its answer is
+When a connection is made, SQLAlchemy asks the server for its version and the like; and whether a request makes a connection or
+finds one in the pool depends on the requests before it. So one checkout is one call, whatever went on within, and its answer is
 the driver's connection (a handle), along with what the dialect had learnt of the server. Replaying, no pool is asked.
 """
 

@@ -1,6 +1,7 @@
-"""HTTP through aiohttp's client: one call a request, redirects within it. The body is noted as the service reads it, decompressed.
+"""HTTP through aiohttp's client: one call a request, redirects within it.
 
-Cookies that the answer set are put into the session's jar at replay too. WebSockets aren't intercepted.
+The body is noted as the service reads it, decompressed. Cookies that the answer set are put into the session's jar at replay too.
+WebSockets aren't intercepted.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ class RequestCodec(ResultCodec):
     def begun(self, passage: Passage, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage:
         if _http.once(kwargs.get("data")):
             given = {name: value for name, value in kwargs.items() if name != "data"}
-            kwargs["data"] = _http.heard(kwargs["data"], lambda content: passage.arguments(*_asked(receiver, args, given, content)))
+
+            def sent(content: Any) -> None:
+                passage.arguments(*_asked(receiver, args, given, content))
+
+            kwargs["data"] = _http.heard(kwargs["data"], sent)
         return passage
 
     def opened(self, result: Any, passage: Passage) -> Any:
@@ -64,8 +69,9 @@ class RequestCodec(ResultCodec):
         from yarl import URL
 
         head, loop = answer.value, asyncio.get_running_loop()
-        for method, url, _, cookies in head["history"]:
-            _set_cookies(receiver, cookies, URL(url))
+        past = [_past(receiver, method, url, status, cookies, loop) for method, url, status, cookies in head["history"]]
+        for one in past:
+            _set_cookies(receiver, one.headers.getall("Set-Cookie", []), one.url)
         response = _response(receiver, head["method"], URL(head["url"]), loop)
         response.status, response.reason = head["status"], head["reason"]
         if head["version"]:
@@ -79,7 +85,7 @@ class RequestCodec(ResultCodec):
             response._raw_cookie_headers = tuple(cookies) or None
         _set_cookies(receiver, cookies, response.url)
         response.content = _readers()[1](iter(answer.items or ()), loop)
-        response._history = tuple(_past(receiver, *one, loop) for one in head["history"])
+        response._history = tuple(past)
         response._closed = False
         return response
 
@@ -133,18 +139,22 @@ def _readers() -> tuple[Any, Any]:
 
         def _read_nowait_chunk(self, n: int) -> bytes:
             data: bytes = super()._read_nowait_chunk(n)
-            self._timer.heard.part(data)
+            timer: Any = self._timer
+            timer.heard.part(data)
             return data
 
         def set_exception(self, exc: Any, *args: Any) -> None:
             if str(exc) != "Connection closed":  # what aiohttp says where the service itself lets go of the response
-                self._timer.heard.broken(exc)
+                timer: Any = self._timer
+                timer.heard.broken(exc)
             super().set_exception(exc, *args)
 
     class FromTape(StreamReader):
         def __init__(self, items: Iterator[Any], loop: Any) -> None:
             nothing = lambda *args, **kwargs: None  # noqa: E731
-            connection = SimpleNamespace(_reading_paused=False, connected=True, pause_reading=nothing, resume_reading=nothing)
+            connection: Any = SimpleNamespace(
+                _reading_paused=False, connected=True, pause_reading=nothing, resume_reading=nothing
+            )
             super().__init__(connection, 1 << 16, loop=loop)
             self._items = items
 
@@ -183,7 +193,7 @@ def _data(kwargs: dict[str, Any]) -> Any:
         return data
     fields = getattr(data, "_fields", None)
     if fields is not None:  # FormData
-        return _Given([[dict(options), value if isinstance(value, (str, bytes)) else repr(type(value))] for options, _, value in fields])
+        return _Given([[dict(options), _http.content(value, replaying=False)] for options, _, value in fields])
     return _Given(data)
 
 
@@ -203,8 +213,14 @@ def _response(session: Any, method: str, url: Any, loop: Any) -> Any:
 
     kind = getattr(session, "_response_class", ClientResponse)
     options = {
-        "writer": None, "continue100": None, "timer": TimerNoop(), "traces": [], "loop": loop, "session": session,
-        "request_info": RequestInfo(url, method, CIMultiDictProxy(CIMultiDict()), url), "stream_writer": SimpleNamespace(output_size=0),
+        "writer": None,
+        "continue100": None,
+        "timer": TimerNoop(),
+        "traces": [],
+        "loop": loop,
+        "session": session,
+        "request_info": RequestInfo(url, method, CIMultiDictProxy(CIMultiDict()), url),
+        "stream_writer": SimpleNamespace(output_size=0),
     }
     known = inspect.signature(kind.__init__).parameters
     return kind(method, url, **{name: value for name, value in options.items() if name in known})
@@ -227,21 +243,25 @@ def _set_cookies(session: Any, headers: list[str], url: Any) -> None:
         session.cookie_jar.update_cookies(SimpleCookie(header), url)
 
 
-registry.register(
-    [
-        *(Adapter(f"{module}:URL", str, lambda cls, value, extra: cls(value)) for module in ("yarl", "yarl._url")),
-        *(
-            Adapter(f"{module}:CIMultiDictProxy", lambda value: [[str(k), v] for k, v in value.items()], lambda cls, value, extra: _proxy(value))
-            for module in ("multidict", "multidict._multidict")
-        ),
-    ]
-)
-
-
 def _proxy(pairs: list[list[str]]) -> Any:
     from multidict import CIMultiDict, CIMultiDictProxy
 
     return CIMultiDictProxy(CIMultiDict([(name, value) for name, value in pairs]))
+
+
+def _pairs(value: Any) -> list[list[str]]:
+    return [[str(name), text] for name, text in value.items()]
+
+
+registry.register(
+    [
+        *(Adapter(f"{module}:URL", str, lambda cls, value, extra: cls(value)) for module in ("yarl", "yarl._url")),
+        *(
+            Adapter(f"{module}:CIMultiDictProxy", _pairs, lambda cls, value, extra: _proxy(value))
+            for module in ("multidict", "multidict._multidict")
+        ),
+    ]
+)
 
 
 TARGETS = (PresetTarget("aiohttp.client:ClientSession._request", "aiohttp.request", codec=RequestCodec()),)

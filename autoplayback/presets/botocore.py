@@ -1,4 +1,4 @@
-"""AWS and what speaks its protocols, through botocore, and so boto3: one call an API operation, by the names its documentation uses.
+"""AWS and what speaks its protocols, through botocore and so boto3: one call an API operation, named as AWS documents it.
 
 A streamed body is noted as the service reads it. Uploaded files are read for the tape and put back where they were.
 """
@@ -54,7 +54,9 @@ class OperationCodec(ResultCodec):
         from botocore.response import StreamingBody
 
         response = dict(answer.value["response"])
-        response[answer.value["stream"]] = StreamingBody(_FromTape(iter(answer.items)), response.get("ContentLength"))
+        raw: Any = _FromTape(iter(answer.items))
+        length: Any = response.get("ContentLength")
+        response[answer.value["stream"]] = StreamingBody(raw, length)
         return response
 
     def failed(self, error: BaseException, receiver: Any) -> BaseException:

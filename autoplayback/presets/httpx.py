@@ -79,7 +79,7 @@ def _heard() -> Any:
 
 
 def _streams() -> list[Any]:
-    """Classes over httpx's own, made once httpx is there: a response stream listened to, one from a tape, a request stream heard."""
+    """Classes over httpx's own, made once it is there: a response stream listened to, one from a tape, a request stream heard."""
     if _made:
         return _made
     import httpx

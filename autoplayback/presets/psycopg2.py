@@ -1,7 +1,7 @@
 """PostgreSQL through psycopg2, its pools and SQLAlchemy: connections and cursors are handles.
 
-Functions in C that take a connection are intercepted too, so that they are given the real one. `error.diag` of an exception that comes
-from a tape is empty; its class, text, `pgcode` and `pgerror` are there.
+Functions in C that take a connection are intercepted too, so that they are given the real one. `error.diag` of an exception that
+comes from a tape is empty; its class, text, `pgcode` and `pgerror` are there.
 """
 
 from __future__ import annotations

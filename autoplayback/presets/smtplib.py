@@ -1,4 +1,4 @@
-"""Mail through the standard library: who it goes to and every byte of it is `smtplib.SMTP.sendmail`. Best declared under `outputs`."""
+"""Mail through the standard library. Best declared under `outputs`: then every byte given to `smtplib.sendmail` is compared."""
 
 from __future__ import annotations
 

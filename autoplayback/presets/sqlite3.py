@@ -1,4 +1,4 @@
-"""SQLite through the standard library, SQLAlchemy and others: connections and cursors are handles, answered without a database file.
+"""SQLite through the standard library, SQLAlchemy and others: connections and cursors are handles, answered without a file.
 
 Rows made by a row factory come back as what the factory made of them; `sqlite3.Row` comes back as the real thing.
 """

@@ -2,8 +2,8 @@
 
 What identifies a request is its method, URL, headers and body; timeouts, retries and how the body is to be read don't. The
 body is noted as the service reads it, in the bytes that came over the wire (compressed ones stay compressed), and nothing is
-read ahead for it. A replayed response is a real `urllib3.HTTPResponse` over the recorded bytes: it gives as many bytes a read, and as many chunks, as
-the real one did, so that a reader who stops early stops at the same place.
+read ahead for it. A replayed response is a real `urllib3.HTTPResponse` over the recorded bytes: it gives as many bytes a read,
+and as many chunks, as the real one did, so that a reader who stops early stops at the same place.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ResponseCodec(ResultCodec):
             passage.ended({**head, "decoded": True})
             return result
         passage.ended(head, closed=True)
-        original = getattr(result, "_original_response", None)
+        original: Any = getattr(result, "_original_response", None)
         if original is not None and original.isclosed():
             passage.ended(head)  # a response without a body
             return result
@@ -69,8 +69,12 @@ class ResponseCodec(ResultCodec):
         def over() -> None:
             passage.ended(head)
 
+        def read(data: bytes) -> None:
+            if not data or original is None or original.isclosed():
+                over()
+
         # An instance's own attributes: the class, and every other response, stay as they are.
-        result._fp_read = _listening(result._fp_read, passage, lambda data: (not data or original.isclosed()) and over())
+        result._fp_read = _listening(result._fp_read, passage, read)
         result._handle_chunk = _listening(result._handle_chunk, passage, lambda data: None)
         measure = result._update_chunk_length
 

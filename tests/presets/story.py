@@ -27,7 +27,9 @@ for name in sys.argv[2:]:
 class Story:
     """Each function `def name(at)` of the service's text is an operation; `at` is where the server is."""
 
-    def __init__(self, folder: Path, service: str, *, presets: Sequence[str], more: str = "", interpreter: Path | str = sys.executable) -> None:
+    def __init__(
+        self, folder: Path, service: str, *, presets: Sequence[str], more: str = "", interpreter: Path | str = sys.executable
+    ) -> None:
         self.names = re.findall(r"^(?:async )?def (\w+)\(at\)", service, re.MULTILINE)
         operations = "".join(f"  - {{target: 'service:{name}', name: {name}}}\n" for name in self.names)
         inputs = "".join(f"  - preset: {preset}\n" for preset in presets) or "  []\n"
@@ -37,7 +39,9 @@ class Story:
 
     def record(self, at: str, *names: str, **variables: str) -> dict[str, str]:
         """Calls the functions recorded, in one process; what each returned or raised, as text."""
-        run = self.project.python("-c", _RUN, at, *(names or self.names), AUTOPLAYBACK="record", interpreter=self.interpreter, **variables)
+        run = self.project.python(
+            "-c", _RUN, at, *(names or self.names), AUTOPLAYBACK="record", interpreter=self.interpreter, **variables
+        )
         assert run.status == 0, run.err[-3000:]
         assert "autoplayback:" not in run.err, run.err[-3000:]
         return dict(line.partition(" ")[::2] for line in run.out.splitlines() if " " in line)
@@ -67,8 +71,11 @@ class Story:
     def assert_all_equal(self) -> list[dict[str, Any]]:
         """Replays, and holds each result against what a pass promises."""
         replay = self.replay()
-        told = "\n".join(f"{r['operation']}: {r['verdict']}, {r['reason']}, {r.get('misses')}, {r['differences']}, {r['calls']}"[:1500]
-                         for r in replay.results if r["verdict"] != "equal" or r["calls"]["answered"] != r["calls"]["recorded"])
+        told = "\n".join(
+            f"{r['operation']}: {r['verdict']}, {r['reason']}, {r.get('misses')}, {r['differences']}, {r['calls']}"[:1500]
+            for r in replay.results
+            if r["verdict"] != "equal" or r["calls"]["answered"] != r["calls"]["recorded"]
+        )
         assert not told, told
         assert replay.verdicts == {"equal": len(self.project.tapes())}, replay.err[-2000:]
         for result in replay.results:

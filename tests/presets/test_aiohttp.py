@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.presets import web
 from tests.presets.story import Story
 
-SERVICE = '''
+SERVICE = """
 import aiohttp, asyncio
 
 async def plain(at):
@@ -80,7 +80,7 @@ async def together(at):
             async with s.get(at + "/json", params={"n": n}) as r:
                 return (await r.json())["path"]
         return await asyncio.gather(*map(one, range(6)))
-'''
+"""
 
 
 def test_responses_come_back_from_the_tape(tmp_path):
@@ -91,7 +91,11 @@ def test_responses_come_back_from_the_tape(tmp_path):
         assert not [text for text in plain.values() if text.startswith("raised")], plain
         assert story.record(url) == plain
     story.assert_all_equal()
-    results = story.changed(('yield b"two"', 'yield b"TWO"'), ('"X-Customer": "7"', '"X-Customer": "8"'), ("range(3)", "range(3000)"),
-                            ("return [line async", "return [line[1:] async"))
+    results = story.changed(
+        ('yield b"two"', 'yield b"TWO"'),
+        ('"X-Customer": "7"', '"X-Customer": "8"'),
+        ("range(3)", "range(3000)"),
+        ("return [line async", "return [line[1:] async"),
+    )
     verdicts = {name: result["verdict"] for name, result in results.items() if result["verdict"] != "equal"}
     assert verdicts == {**dict.fromkeys(("bodies", "plain", "part"), "diverged"), "lines": "different"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.presets.story import Story
 
-SERVICE = '''
+SERVICE = """
 import boto3, io, functools, os
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -46,7 +46,8 @@ def download(at):
     return len(out.getvalue())
 
 def listed(at):
-    return [os.path.basename(o["Key"]) for page in client().get_paginator("list_objects_v2").paginate(**place(at)) for o in page.get("Contents", [])]
+    pages = client().get_paginator("list_objects_v2").paginate(**place(at))
+    return [os.path.basename(o["Key"]) for page in pages for o in page.get("Contents", [])]
 
 def missing(at):
     try:
@@ -57,7 +58,7 @@ def missing(at):
 def resource(at):
     where = key(at, "a.txt")
     return boto3.resource("s3", endpoint_url=os.environ["S3"]).Object(where["Bucket"], where["Key"]).content_length
-'''
+"""
 
 
 def test_operations_and_streamed_bodies_come_back(tmp_path, seaweedfs, bucket, monkeypatch):
@@ -69,7 +70,11 @@ def test_operations_and_streamed_bodies_come_back(tmp_path, seaweedfs, bucket, m
     assert recorded == story.plain(bucket)
     monkeypatch.setenv("S3", "http://127.0.0.1:9")
     story.assert_all_equal()
-    results = story.changed(('b"hello" * 1000', 'b"hullo" * 1000'), ("body.read(3)", "body.read(30)"), ('"nothing"', '"nothing else"'),
-                            ("[:10]", "[:9]"))
+    results = story.changed(
+        ('b"hello" * 1000', 'b"hullo" * 1000'),
+        ("body.read(3)", "body.read(30)"),
+        ('"nothing"', '"nothing else"'),
+        ("[:10]", "[:9]"),
+    )
     verdicts = {name: result["verdict"] for name, result in results.items() if result["verdict"] != "equal"}
     assert verdicts == {"put": "diverged", "part": "diverged", "missing": "diverged", "get": "different"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.presets import web
 from tests.presets.story import Story
 
-SERVICE = '''
+SERVICE = """
 import asyncio, httpx, io
 
 def plain(at):
@@ -47,7 +47,8 @@ def bodies(at):
         yield b"two"
     with httpx.Client() as c:
         return [c.post(at + "/", **body).json()["sum"] for body in
-                ({"content": b"abc"}, {"data": {"a": "1"}}, {"json": [1]}, {"content": generated()}, {"content": io.BytesIO(b"x" * 99)})], \\
+                ({"content": b"abc"}, {"data": {"a": "1"}}, {"json": [1]},
+                 {"content": generated()}, {"content": io.BytesIO(b"x" * 99)})], \\
                c.post(at + "/", files={"f": ("n.txt", b"text")}).status_code
 
 def teapot(at):
@@ -82,7 +83,7 @@ async def asynchronous(at):
         async with c.stream("GET", at + "/lines") as r:
             lines = [line async for line in r.aiter_lines()]
         return [r.json()["path"] for r in many], posted.json()["sum"], lines
-'''
+"""
 
 
 def test_responses_come_back_from_the_tape(tmp_path):
@@ -93,7 +94,11 @@ def test_responses_come_back_from_the_tape(tmp_path):
         assert not [text for text in plain.values() if text.startswith("raised")], plain
         assert story.record(url) == plain
     story.assert_all_equal()
-    results = story.changed(('yield b"two"', 'yield b"TWO"'), ('"X-Customer": "7"', '"X-Customer": "8"'), ("len(found) == 3", "len(found) == 3000"),
-                            ("return list(r.iter_lines())", "return list(r.iter_lines())[1:]"))
+    results = story.changed(
+        ('yield b"two"', 'yield b"TWO"'),
+        ('"X-Customer": "7"', '"X-Customer": "8"'),
+        ("len(found) == 3", "len(found) == 3000"),
+        ("return list(r.iter_lines())", "return list(r.iter_lines())[1:]"),
+    )
     verdicts = {name: result["verdict"] for name, result in results.items() if result["verdict"] != "equal"}
     assert verdicts == {**dict.fromkeys(("bodies", "plain", "part", "asynchronous"), "diverged"), "lines": "different"}

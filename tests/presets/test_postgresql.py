@@ -10,7 +10,7 @@ from tests.presets.story import Story
 from tests.presets.test_sqlite3 import ALCHEMY
 from tests.servers.proxy import Proxy
 
-PSYCOPG = '''
+PSYCOPG = """
 import psycopg, datetime, decimal, uuid, psycopg_pool, os
 from psycopg.rows import dict_row, class_row
 from psycopg.types.json import Jsonb
@@ -19,7 +19,7 @@ POOL = psycopg_pool.ConnectionPool(os.environ["DATABASE"], min_size=1, max_size=
 def prepare(at):
     with psycopg.connect(at, autocommit=True) as c:
         c.execute("drop table if exists t3")
-        c.execute("create table t3 (id serial primary key, name text unique, price numeric, at timestamptz, doc jsonb, key uuid, raw bytea)")
+        c.execute("create table t3 (id serial primary key, name text unique, price numeric, doc jsonb, raw bytea)")
         cur = c.cursor()
         cur.executemany("insert into t3 (name, price, doc) values (%s, %s, %s)",
                         [(f"n{n}", decimal.Decimal(n) / 4, Jsonb({"n": n})) for n in range(10)])
@@ -27,7 +27,8 @@ def prepare(at):
 
 def rows(at):
     with psycopg.connect(at) as c:
-        cur = c.execute("select id, name, price, doc, '2026-01-02 03:04:05+00'::timestamptz from t3 where id < %s order by id", (4,))
+        cur = c.execute("select id, name, price, doc, '2026-01-02 03:04:05+00'::timestamptz"
+                        " from t3 where id < %s order by id", (4,))
         return cur.fetchall(), cur.rowcount, [d.name for d in cur.description], cur.statusmessage
 
 def dicts(at):
@@ -86,9 +87,9 @@ async def asynchronous_pool(at):
     async with psycopg_pool.AsyncConnectionPool(at, min_size=1, open=False) as pool:
         async with pool.connection() as c:
             return await (await c.execute("select 41 + 1")).fetchone()
-'''
+"""
 
-PSYCOPG2 = '''
+PSYCOPG2 = """
 import psycopg2, psycopg2.extras, psycopg2.pool, psycopg2.sql, uuid
 from contextlib import closing
 
@@ -129,10 +130,11 @@ def pooled(at):
 
 def composed(at):
     with closing(psycopg2.connect(at)) as c, c.cursor() as cur:
-        q = psycopg2.sql.SQL("select {} from {} order by id limit 1").format(psycopg2.sql.Identifier("name"), psycopg2.sql.Identifier("t2"))
+        from psycopg2.sql import SQL, Identifier
+        q = SQL("select {} from {} order by id limit 1").format(Identifier("name"), Identifier("t2"))
         cur.execute(q)
         return cur.fetchone(), q.as_string(c), cur.mogrify("%s", ("it's",)), psycopg2.extensions.quote_ident("x", c)
-'''
+"""
 
 
 @pytest.fixture
@@ -154,8 +156,12 @@ def test_psycopg(tmp_path, gone, monkeypatch):
     assert not [text for text in plain.values() if text.startswith("raised")], plain
     gone.close()
     story.assert_all_equal()
-    results = story.changed(("where id < %s", "where id <= %s"), ("fetchmany(2)", "fetchmany(3)"), ("select 41 + 1", "select 41 + 2"),
-                            ("error.sqlstate", "error.sqlstate[:2]"))
+    results = story.changed(
+        ("where id < %s", "where id <= %s"),
+        ("fetchmany(2)", "fetchmany(3)"),
+        ("select 41 + 1", "select 41 + 2"),
+        ("error.sqlstate", "error.sqlstate[:2]"),
+    )
     verdicts = {name: result["verdict"] for name, result in results.items() if result["verdict"] != "equal"}
     assert verdicts == {"rows": "diverged", "dicts": "diverged", "asynchronous_pool": "diverged", "refused": "different"}
 
@@ -180,8 +186,11 @@ def test_sqlalchemy(tmp_path, gone, monkeypatch, driver):
     monkeypatch.setenv("DATABASE", url)
     service = ALCHEMY
     for name in ("orders", "customers"):  # tables of each driver's own
-        for before, after in ((f'__tablename__ = "{name}"', f'__tablename__ = "{name}_{driver}"'), (f'"{name}.id"', f'"{name}_{driver}.id"'),
-                              (f"update {name} ", f"update {name}_{driver} ")):
+        for before, after in (
+            (f'__tablename__ = "{name}"', f'__tablename__ = "{name}_{driver}"'),
+            (f'"{name}.id"', f'"{name}_{driver}.id"'),
+            (f"update {name} ", f"update {name}_{driver} "),
+        ):
             service = service.replace(before, after)
     story = Story(tmp_path, service, presets=[driver])
     recorded = story.record("")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from tests.presets.story import Story
 from tests.servers.proxy import Proxy
 
-SERVICE = '''
+SERVICE = """
 import redis, redis.asyncio, asyncio, os, functools
 
 @functools.cache
@@ -24,7 +24,8 @@ def values(at):
     r.rpush("l", *range(5))
     r.sadd("s", "one")
     r.zadd("z", {"m": 1.5})
-    return r.get("a"), r.hgetall("h"), r.lrange("l", 0, -1), r.smembers("s"), r.zrange("z", 0, -1, withscores=True), r.get("none"), r.incr("a"), r.exists("a")
+    found = r.get("a"), r.hgetall("h"), r.lrange("l", 0, -1), r.smembers("s"), r.zrange("z", 0, -1, withscores=True)
+    return found, r.get("none"), r.incr("a"), r.exists("a")
 
 def binary(at):
     with redis.Redis.from_url(at) as r:
@@ -82,7 +83,7 @@ async def asynchronous(at):
         async with r.pipeline(transaction=True) as p:
             found = await p.incr("async").get("async").execute()
         return await r.get("async"), found, await asyncio.gather(*(r.incr("g") for _ in range(3))) is not None
-'''
+"""
 
 
 def test_commands_pipelines_and_messages_come_back(tmp_path, redis_url):
@@ -96,8 +97,12 @@ def test_commands_pipelines_and_messages_come_back(tmp_path, redis_url):
     assert story.record(at) == plain
     proxy.close()
     story.assert_all_equal()
-    results = story.changed(("current * 2", "current * 3"), ('r.incr("a")', 'r.decr("a")'), ('.incr("p").get("p").execute', '.decr("p").get("p").execute'),
-                            ("return current,", "return -current,"))
+    results = story.changed(
+        ("current * 2", "current * 3"),
+        ('r.incr("a")', 'r.decr("a")'),
+        ('.incr("p").get("p").execute', '.decr("p").get("p").execute'),
+        ("return current,", "return -current,"),
+    )
     verdicts = {name: result["verdict"] for name, result in results.items() if result["verdict"] != "equal"}
     assert verdicts == {"values": "diverged", "pipelined": "diverged", "watched": "diverged"}
     assert "arguments" in str(results["watched"]) or "commands" in str(results["watched"]["misses"])

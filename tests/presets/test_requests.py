@@ -8,7 +8,7 @@ from tests.journeys.environments import overlay
 from tests.presets import web
 from tests.presets.story import Story
 
-SERVICE = '''
+SERVICE = """
 import gzip, io, threading, urllib3, requests
 from concurrent.futures import ThreadPoolExecutor
 SESSION = requests.Session()
@@ -100,7 +100,8 @@ def bodies(at):
     def generated():
         yield b"one"
         yield b"two"
-    found = [requests.post(at + "/", data=body).json()["sum"] for body in (b"abc", {"a": "1"}, generated(), io.BytesIO(b"file" * 1000))]
+    given = b"abc", {"a": "1"}, generated(), io.BytesIO(b"file" * 1000)
+    found = [requests.post(at + "/", data=body).json()["sum"] for body in given]
     found.append(requests.post(at + "/", json={"k": [1, None]}).json()["sum"])
     found.append(requests.post(at + "/", files={"f": ("name.txt", b"text")}).status_code)
     with open(__file__, "rb") as own:
@@ -124,8 +125,9 @@ def pooled(at):
     return r.status, r.data[:10], r.geturl() == at + "/json?after=redirect", len(data), first, t.headers.get("transfer-encoding")
 
 def posted(at):
-    return POOL.request("POST", at + "/", fields={"name": "x"}).status, POOL.request("POST", at + "/", body=iter([b"1", b"2"])).status
-'''
+    form = POOL.request("POST", at + "/", fields={"name": "x"})
+    return form.status, POOL.request("POST", at + "/", body=iter([b"1", b"2"])).status
+"""
 
 VERSIONS = pytest.mark.parametrize("requirement", [None, "urllib3==1.26.20"], ids=["urllib3-2", "urllib3-1.26"])
 
@@ -146,7 +148,9 @@ def test_every_way_to_read_a_response_comes_back_from_the_tape(tmp_path, require
 def test_a_recorded_service_gets_what_an_unrecorded_one_gets(tmp_path):
     """Values, sizes of parts and errors are the same with and without recording."""
     story = Story(tmp_path, SERVICE, presets=["urllib3"])
-    names = [name for name in story.names if name not in ("plain", "redirected", "again", "teapot", "refused")]  # these show ports or count
+    names = [
+        name for name in story.names if name not in ("plain", "redirected", "again", "teapot", "refused")
+    ]  # these show ports or count
     with web.serving() as url:
         web.Handler.failures = 0
         plain = story.plain(url, *names)
@@ -166,11 +170,13 @@ def test_changed_calls_are_told(tmp_path):
         ("len(found) == 5", "len(found) == 9"),
         ("for _ in range(3)", "for _ in range(4)"),
         ("for line in SESSION", "for line in [b'?'] and SESSION"),
-        ("return r.status_code, r.headers[\"Content-Length\"]", "return r.status_code, 0"),
+        ('return r.status_code, r.headers["Content-Length"]', "return r.status_code, 0"),
         ('iter([b"1", b"2"])', 'iter([b"1", b"3"])'),
     )
     verdicts = {name: result["verdict"] for name, result in results.items()}
     assert verdicts == {
-        **dict.fromkeys(("bodies", "part", "plain", "endless", "again", "posted"), "diverged"), "lines": "equal", "unread": "different",
+        **dict.fromkeys(("bodies", "part", "plain", "endless", "again", "posted"), "diverged"),
+        "lines": "equal",
+        "unread": "different",
     }, results
     assert "x-customer" in str(results["plain"]).lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.presets.story import Story
 
-SERVICE = '''
+SERVICE = """
 import sqlite3, contextlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,7 +24,8 @@ def rows(at):
     with contextlib.closing(connected(at)) as c:
         found = c.execute("select * from orders where id < ?", (4,)).fetchall()
         row = found[0]
-        return type(row) is sqlite3.Row, row.keys(), row["item"], row[0], dict(row), tuple(row), len(row), [r["data"] for r in found]
+        kind = type(row) is sqlite3.Row
+        return kind, row.keys(), row["item"], row[0], dict(row), tuple(row), len(row), [r["data"] for r in found]
 
 def iterated(at):
     with contextlib.closing(sqlite3.connect(at)) as c:
@@ -82,9 +83,9 @@ def lazy(at):
 
 def lazy_again(at):
     return lazy(at)
-'''
+"""
 
-ALCHEMY = '''
+ALCHEMY = """
 import os, sqlalchemy
 from sqlalchemy import create_engine, select, func, event, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, Session, relationship
@@ -138,7 +139,7 @@ def many(at):
         with ENGINE.connect() as one, ENGINE.connect() as other:
             found.append((one.scalar(text("select 1")), other.scalar(text("select 2"))))
     return found
-'''
+"""
 
 
 def test_connections_cursors_rows_and_errors_come_back(tmp_path):
@@ -153,7 +154,7 @@ def test_connections_cursors_rows_and_errors_come_back(tmp_path):
 
 
 def test_a_recorded_service_gets_what_an_unrecorded_one_gets(tmp_path):
-    """The same values, row classes and errors with and without recording; and locks go when they would: cursors aren't kept alive."""
+    """The same values, row classes and errors with and without recording; and locks go when they would."""
     story = Story(tmp_path / "project", SERVICE, presets=["sqlite3"])
     assert story.record(str(tmp_path / "one.db")) == story.plain(str(tmp_path / "two.db"))
 
@@ -162,8 +163,12 @@ def test_a_changed_statement_diverges_and_a_changed_use_is_different(tmp_path):
     """Another parameter, statement or a further fetch has no answer; another use of the answer shows in the result."""
     story = Story(tmp_path / "project", SERVICE, presets=["sqlite3"])
     story.record(str(tmp_path / "orders.db"))
-    results = story.changed(('row["item"], row[0]', 'row["item"].upper(), row[0]'), ("fetchmany(2)", "fetchmany(3)"),
-                            ('"price": 1}', '"price": 2}'), ("select double(21)", "select double(22)"))
+    results = story.changed(
+        ('row["item"], row[0]', 'row["item"].upper(), row[0]'),
+        ("fetchmany(2)", "fetchmany(3)"),
+        ('"price": 1}', '"price": 2}'),
+        ("select double(21)", "select double(22)"),
+    )
     verdicts = {name: result["verdict"] for name, result in results.items() if result["verdict"] != "equal"}
     assert verdicts == {"rows": "different", "part": "diverged", "written": "diverged", "function": "diverged"}
 

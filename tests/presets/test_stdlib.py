@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from tests.presets import web
 from tests.presets.story import Story
 
-URLLIB = '''
+URLLIB = """
 import urllib.request, urllib.error, json, http.cookiejar
 
 def plain(at):
@@ -59,10 +59,11 @@ def refused(at):
         return type(error.reason).__name__
 
 def empty(at):
-    return urllib.request.urlopen(at + "/empty").read(), urllib.request.urlopen(urllib.request.Request(at + "/big", method="HEAD")).headers["Content-Length"]
-'''
+    head = urllib.request.Request(at + "/big", method="HEAD")
+    return urllib.request.urlopen(at + "/empty").read(), urllib.request.urlopen(head).headers["Content-Length"]
+"""
 
-MAIL = '''
+MAIL = """
 import smtplib
 from email.message import EmailMessage
 
@@ -73,9 +74,9 @@ def letter(at):
     message.add_attachment(b"invoice", maintype="application", subtype="pdf", filename="i.pdf")
     with smtplib.SMTP("127.0.0.1", int(at)) as server:
         return server.send_message(message)
-'''
+"""
 
-PROGRAMS = '''
+PROGRAMS = """
 import subprocess
 
 def said(at):
@@ -90,7 +91,7 @@ def failing(at):
         subprocess.run(["false"], check=True)
     except subprocess.CalledProcessError as error:
         return error.returncode
-'''
+"""
 
 
 class Mail(socketserver.StreamRequestHandler):
@@ -127,8 +128,13 @@ def test_urllib(tmp_path):
         assert not [text for text in plain.values() if text.startswith("raised")], plain
         assert story.record(url) == plain
     story.assert_all_equal()
-    results = story.changed(('data=b"abc"', 'data=b"abd"'), ('"X-A": "b"', '"X-A": "b"'), ("r.read(10)", "r.read(20)"), ("range(3)", "range(4)"),
-                            ("error.code, ", "error.code + 1, "))
+    results = story.changed(
+        ('data=b"abc"', 'data=b"abd"'),
+        ('"X-A": "b"', '"X-A": "b"'),
+        ("r.read(10)", "r.read(20)"),
+        ("range(3)", "range(4)"),
+        ("error.code, ", "error.code + 1, "),
+    )
     verdicts = {name: result["verdict"] for name, result in results.items() if result["verdict"] != "equal"}
     assert verdicts == {**dict.fromkeys(("posted", "part", "some_lines", "generated"), "diverged"), "teapot": "different"}
 
