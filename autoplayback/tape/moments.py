@@ -72,7 +72,7 @@ def same_now(recorded: Any, recorded_window: Window, replayed: Any, replayed_win
 
 
 def without_now(text: str | bytes, window: Window) -> str | bytes:
-    """A text (a statement, a JSON body) with each «now» in it replaced by how it is written; the same object where there is none."""
+    """A text (a statement, a JSON body) with each «now» in it replaced by how it is written; the same object where none is."""
     if len(text) > _LONGEST:
         return text
     if isinstance(text, bytes):

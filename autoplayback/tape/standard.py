@@ -11,8 +11,10 @@ from autoplayback.tape import state
 DATA: Final = frozenset("""
     abc argparse array calendar collections copy csv dataclasses datetime decimal difflib enum fractions functools html
     http ipaddress json math numbers operator pathlib re statistics string time types typing uuid zoneinfo
-    collections.abc email.charset email.header email.headerregistry email.message email.policy http.cookiejar
-    http.cookies json.decoder urllib.error urllib.parse xml.dom _collections_abc _decimal pydantic.networks
+    collections.abc email._policybase email.charset email.header email.headerregistry email.message
+    email.mime.application email.mime.audio email.mime.base email.mime.image email.mime.message email.mime.multipart
+    email.mime.nonmultipart email.mime.text email.policy http.cookiejar http.cookies json.decoder urllib.error
+    urllib.parse xml.dom _collections_abc _decimal pydantic.networks
     pydantic.types pydantic_core._pydantic_core
 """.split())  # noqa: SIM905  nobody reads fifty quoted names
 """Modules whose classes hold data."""
@@ -24,6 +26,8 @@ OTHERS: Final = frozenset("""
     zipfile zlib _queue _struct
 """.split())  # noqa: SIM905
 """Modules, harmless to import, of whose classes only exceptions and enums count."""
+NAMED: Final = frozenset({("http.client", "HTTPMessage")})
+"""Classes in these that hold data all the same."""
 TYPES: Final[dict[str, Any]] = {
     kind.__name__: kind
     for kind in (
@@ -48,7 +52,7 @@ def may_import(module: str) -> bool:
 def is_harmless(cls: type, module: str) -> bool:
     """Whether a class found in such a module may be made again: nothing may happen when its instances are freed."""
     kind = cls.__mro__
-    data = module in DATA or enum.Enum in kind or BaseException in kind
+    data = module in DATA or enum.Enum in kind or BaseException in kind or (module, cls.__name__) in NAMED
     return data and (state.static(cls, "__del__") is None)
 
 

@@ -335,7 +335,7 @@ def test_a_cause_that_is_not_trusted_costs_only_itself(shop: Any, how: str, caus
 
 def test_what_an_exception_itself_holds_must_be_trusted(shop: Any) -> None:
     """A service may branch on it: a stand-in there could turn a replay into something else without a word."""
-    with pytest.raises(NotTrusted, match="store:Timeout.*trust"):
+    with pytest.raises(NotTrusted, match=r"store:Timeout.*trust"):
         rebuild(raised(shop, "raise Wrapping(error) from error"), SHOP)
 
 

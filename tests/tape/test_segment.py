@@ -20,8 +20,8 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.c
 
 
 def summary(number=0, **metadata):
-    return Summary(f"01M84K{number:020d}", f"op{number % 3}", 10**18 + number, 0.5 * number, "raised" if number % 2 else "returned",
-                   number, 0, metadata)
+    outcome = "raised" if number % 2 else "returned"
+    return Summary(f"01M84K{number:020d}", f"op{number % 3}", 10**18 + number, 0.5 * number, outcome, number, 0, metadata)
 
 
 def build(payloads, *, seal=True):
@@ -43,7 +43,7 @@ PAYLOADS = [b"first" * 50, b"", bytes(range(256)) * 20, b"last"]
 
 def test_the_index_gives_back_what_was_written():
     """Footer, index and entries agree, and each entry opens to its payload."""
-    data, entries, offsets = build(PAYLOADS)
+    data, _, offsets = build(PAYLOADS)
     offset, length = segment.index_range(data[-24:], len(data))
     rows = segment.read_index(data[offset:offset + length], offset)
     assert [at.offset for at in rows] == offsets
@@ -87,7 +87,7 @@ def test_cut_anywhere_a_scan_finds_every_whole_tape(seal):
 @given(st.data())
 def test_damaged_anywhere_no_tape_is_ever_another(data):
     """A flipped, inserted or overwritten byte costs the tape it hits; no tape is invented, none is altered."""
-    original, entries, _ = build(PAYLOADS)
+    original, _, _ = build(PAYLOADS)
     written = {at.summary.tape: payload for at, payload in zip(segment.scan(original).entries, PAYLOADS, strict=True)}
     torn = bytearray(original)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -119,7 +119,7 @@ def test_a_torn_entry_followed_by_whole_ones_costs_only_itself():
 @given(st.dictionaries(st.text(st.characters(), max_size=10), SCALARS, max_size=5))
 def test_any_metadata_can_be_in_a_row(metadata):
     """Huge numbers, NaN and lone surrogates become text: a row has to be findable, the exact value is on the tape."""
-    entry = segment.EntryWriter().of(summary(1, **{}), b"x")._replace()
+    entry = segment.EntryWriter().of(summary(1), b"x")._replace()
     row = segment.EntryWriter().entry("T", "op", 1, 0.1, "returned", 0, metadata, b"x")
     found = segment.located(row.data).summary.metadata
     assert len(entry.data) > 0
@@ -130,7 +130,7 @@ def test_any_metadata_can_be_in_a_row(metadata):
 
 def test_a_wrong_length_a_wrong_tape_and_a_wrong_checksum_are_errors():
     """An entry is believed only where its length, its CRC, its id and zstd's own checksum agree."""
-    data, entries, _ = build(PAYLOADS)
+    _, entries, _ = build(PAYLOADS)
     tape, whole = summary(2).tape, entries[2].data
     assert segment.payload(whole, tape) == PAYLOADS[2]
     for wrong in (whole[:-1], whole + b"x", whole[:-5] + b"x" + whole[-4:], b""):

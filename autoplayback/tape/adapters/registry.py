@@ -48,10 +48,12 @@ class Adapter:
 
 _OWN: Final = {
     "dateutil": "autoplayback.tape.adapters.dateutil",
+    "email": "autoplayback.tape.adapters.email",
     "numpy": "autoplayback.tape.adapters.numpy",
     "pandas": "autoplayback.tape.adapters.pandas",
     "pydantic": "autoplayback.tape.adapters.pydantic",
     "pydantic_core": "autoplayback.tape.adapters.pydantic",
+    "urllib": "autoplayback.tape.adapters.urllib",
 }
 _adapters: dict[str, Adapter] = {}
 _loaded: set[str] = set()
