@@ -9,11 +9,55 @@ from autoplayback.interception.target import Target
 from autoplayback.originals import perf_counter_ns, process_id
 from autoplayback.recorder.metadata import Extractor
 from autoplayback.recorder.scope import TOO_LARGE, RecorderScope
-from autoplayback.tape.draft import CallDraft
+from autoplayback.tape.draft import CallDraft, Draft
 from autoplayback.tape.model import End
 
 
-class CallPassage(CallDraft):
+class _Noting:
+    """What calls and operations have in common: a stream's items, and the ways to end."""
+
+    __slots__ = ()
+
+    _scope: RecorderScope
+
+    def _note(self) -> CallDraft | Draft:
+        """Where the items go."""
+        raise NotImplementedError
+
+    def _end(self, end: End, value: Any) -> None:
+        raise NotImplementedError
+
+    def raised(self, error: BaseException) -> None:
+        self._end(End.RAISED, error)
+
+    def yielded(self, item: Any) -> Any:
+        scope = self._scope
+        if scope.closed or scope.lost is not None:
+            return item
+        try:
+            encoded = scope.draft.encoder.encode(item)
+            note = self._note()
+            if note.items is None:
+                note.items = []
+            note.items.append(encoded)
+            scope.grew(len(encoded))
+        except Exception as error:
+            scope.lose(error)
+        return item
+
+    def ended(self, value: Any = None, error: BaseException | None = None, *, closed: bool = False) -> None:
+        note = self._note()
+        if note.items is None:
+            note.items = []
+        if closed:
+            self._end(End.CLOSED, value)
+        elif error is not None:
+            self._end(End.RAISED, error)
+        else:
+            self._end(End.RETURNED, value)
+
+
+class CallPassage(CallDraft, _Noting):
     """One call on its way through, and what the tape keeps of it: one object, since there is one for every call.
 
     A fault of ours costs the tape; the value always reaches the caller.
@@ -64,32 +108,8 @@ class CallPassage(CallDraft):
             scope.lose(error)
         return value
 
-    def raised(self, error: BaseException) -> None:
-        self._end(End.RAISED, error)
-
-    def yielded(self, item: Any) -> Any:
-        scope = self._scope
-        if scope.closed or scope.lost is not None:
-            return item
-        try:
-            encoded = scope.draft.encoder.encode(item)
-            if self.items is None:
-                self.items = []
-            self.items.append(encoded)
-            scope.grew(len(encoded))
-        except Exception as error:
-            scope.lose(error)
-        return item
-
-    def ended(self, value: Any = None, error: BaseException | None = None, *, closed: bool = False) -> None:
-        if self.items is None:
-            self.items = []
-        if closed:
-            self._end(End.CLOSED, value)
-        elif error is not None:
-            self._end(End.RAISED, error)
-        else:
-            self._end(End.RETURNED, value)
+    def _note(self) -> CallDraft:
+        return self
 
     def _end(self, end: End, value: Any) -> None:
         scope = self._scope
@@ -104,20 +124,21 @@ class CallPassage(CallDraft):
             scope.lose(error)
 
 
-class OperationPassage:
+class OperationPassage(_Noting):
     """One operation, from its entry to the tape's hand-over."""
 
-    __slots__ = ("_extractor", "_receiver", "scope")
+    __slots__ = ("_extractor", "_receiver", "_scope", "scope")
 
     answer = None
 
     def __init__(self, scope: RecorderScope, extractor: Extractor, receiver: Any) -> None:
-        self.scope = scope
+        self.scope: Scope = scope
+        self._scope = scope
         self._extractor = extractor
         self._receiver = receiver
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        scope = self.scope
+        scope = self._scope
         try:
             scope.draft.arguments = scope.draft.encoder.arguments(args, kwargs)
             scope.draft.metadata.update(self._extractor.entry(self._receiver, args, kwargs))
@@ -129,35 +150,11 @@ class OperationPassage:
         self._end(End.RETURNED, value)
         return value
 
-    def raised(self, error: BaseException) -> None:
-        self._end(End.RAISED, error)
-
-    def yielded(self, item: Any) -> Any:
-        scope = self.scope
-        if scope.lost is not None:
-            return item
-        try:
-            encoded = scope.draft.encoder.encode(item)
-            if scope.draft.items is None:
-                scope.draft.items = []
-            scope.draft.items.append(encoded)
-            scope.grew(len(encoded))
-        except Exception as error:
-            scope.lose(error)
-        return item
-
-    def ended(self, value: Any = None, error: BaseException | None = None, *, closed: bool = False) -> None:
-        if self.scope.draft.items is None:
-            self.scope.draft.items = []
-        if closed:
-            self._end(End.CLOSED, value)
-        elif error is not None:
-            self._end(End.RAISED, error)
-        else:
-            self._end(End.RETURNED, value)
+    def _note(self) -> Draft:
+        return self._scope.draft
 
     def _end(self, end: End, value: Any) -> None:
-        scope = self.scope
+        scope = self._scope
         if scope.closed:
             return
         scope.closed = True
