@@ -131,9 +131,7 @@ def replay(
             ids += [known for known in remembered(found) if known not in ids]
         chosen = [] if last_failed and not ids else _chosen(cassette, filters, chosen_suite, ids)
         if not chosen:
-            options.complain(
-                "no tape failed last time" if last_failed and not ids else f"no tape matched; {cassette.emptiness()}"
-            )
+            options.complain("no tape failed last time" if last_failed and not ids else _nothing(cassette, operation or []))
             raise typer.Exit(NO_TAPE)
         if repeat > 1 and not (base or base_python):
             raise ConfigError((None, "--repeat compares CPU times with another version of the code; --base says with which"))
@@ -251,6 +249,20 @@ def _chosen(cassette: Cassette, filters: dict[str, Any], suite: Suite | None, id
             },
         }
     return list(cassette.summaries(selection.query(**filters, ids=ids)))
+
+
+def _nothing(cassette: Cassette, operations: list[str]) -> str:
+    """Why no tape was chosen: there is none at all, or there are others."""
+    from autoplayback.cassettes.query import Query
+    from autoplayback.config.nearest import suggestion
+
+    there = sorted({summary.operation for summary in cassette.summaries(Query(limit=1000))})
+    if not there:
+        return f"no tape matched; {cassette.emptiness()}"
+    unknown = [name for name in operations if name not in there]
+    if unknown:
+        return f"no tape matched: none is of operation {unknown[0]!r}{suggestion(unknown[0], there)}"
+    return f"no tape matched; there are tapes of {', '.join(there[:5])}{', ...' if len(there) > 5 else ''}"
 
 
 def _loaded(cassette: Cassette, chosen: Iterable[Summary]) -> Iterator[Tape | Unreadable]:

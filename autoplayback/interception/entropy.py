@@ -23,7 +23,13 @@ def declarations() -> list[Declaration]:
     """The inputs that every config has. A uuid which the tape doesn't hold is made anew, deterministically, and shows as a
     difference wherever it ends up: it asked nobody outside, so it is no divergence."""
     return [
-        Declaration(Role.INPUT, f"uuid:{name}", f"uuid.{name}", optional=True, settings=InputSettings(target=f"uuid:{name}", on_missing="call"))
+        Declaration(
+            Role.INPUT,
+            f"uuid:{name}",
+            f"uuid.{name}",
+            optional=True,
+            settings=InputSettings(target=f"uuid:{name}", on_missing="call"),
+        )
         for name in UUIDS
     ]
 
@@ -61,7 +67,6 @@ def _scoped(name: str) -> Callable[..., Any]:
     draw.__doc__ = plain.__doc__
     draw.__wrapped__ = plain  # type: ignore[attr-defined]
     return draw
-
 
 
 DRAWS = ("random", "getrandbits", "seed", "getstate", "setstate", "gauss", "randbytes")

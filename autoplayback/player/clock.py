@@ -48,7 +48,7 @@ _installed = False
 
 
 def install() -> None:
-    """Puts our functions into `time` and `selectors`, before the service's import: `from time import sleep` keeps what it finds."""
+    """Puts our functions into `time` and `selectors`, before the service's import: `from time import sleep` keeps what it has."""
     global _installed
     if _installed:
         return

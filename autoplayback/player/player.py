@@ -54,7 +54,7 @@ class Player:
         if isinstance(scope, Muted):
             return None  # inside a call that `on_missing: call` lets through
         if session is None or scope is not session.scope or scope.closed:
-            return self._outside(target, args, kwargs)
+            return self._outside(target, receiver, args, kwargs)
         try:
             return session.call(target, receiver, args, kwargs)
         except Exception as error:  # a fault of ours must not look like one of the code under test, whatever that makes of it
@@ -65,7 +65,7 @@ class Player:
         """The recorded class of a handle, as far as a tape says; interception asks it of those that it knows no class of."""
         return None if self.session is None else self.session.type_of(handle)
 
-    def _outside(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
+    def _outside(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
         """A declared call outside the operation: while the service is imported, or from a thread of its own."""
         wanted: Any = getattr(target.settings, "on_missing", "fail")
         if target.handle:
@@ -73,6 +73,8 @@ class Player:
             return AnsweredPassage(MUTED, Answer(value=replayed(target, self, None, "", arguments=arguments)))
         if wanted == "call":
             return None
+        if wanted == "fail" and target.codec is not None and (empty := target.codec.outside(receiver, args, kwargs)) is not ...:
+            return AnsweredPassage(MUTED, Answer(value=empty))
         if wanted != "fail":
             return AnsweredPassage(MUTED, Answer(value=wanted.value))
         raise ReplayError(

@@ -107,12 +107,12 @@ def _become_host(
 def _await_editor(port: int) -> None:
     """Lets an editor attach, before the doors close: what is connected then stays so."""
     try:
-        import debugpy
+        import debugpy  # noqa: T100  # asked for by --debugpy
     except ImportError:
-        raise ReplayError(f"--debugpy: it isn't installed for this interpreter: `{sys.executable} -m pip install debugpy`") from None
-    debugpy.listen(("127.0.0.1", port))
+        raise ReplayError(f"--debugpy: not installed for this interpreter: `{sys.executable} -m pip install debugpy`") from None
+    debugpy.listen(("127.0.0.1", port))  # noqa: T100
     print(f"autoplayback: waiting for an editor to attach to 127.0.0.1:{port}", file=sys.stderr, flush=True)
-    debugpy.wait_for_client()
+    debugpy.wait_for_client()  # noqa: T100
 
 
 def _hand_over(channel: int, sandbox: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
@@ -43,11 +44,23 @@ def judged(
         return results.failure(played.summary.tape, played.summary.operation, played.error, recorded=played.summary)
     tape = played.tape
     if played.replay is None:
-        reason = f"{played.error}\n{played.output.strip()}" if played.output.strip() else played.error
+        output = tidy(played.output)
+        reason = f"{played.error}\n{output}" if output else played.error
         return results.failure(tape.id, tape.operation, reason, recorded=tape)
     rules = rules_for(settings, tape, suite)
     judgement = equalizer.compare(tape, played.replay, rules, moved=settings.moved, settled=settled)
     return results.of(tape, played.replay, judgement)
+
+
+_OURS = re.compile(
+    r'^ *File "[^"]*(?:/autoplayback/(?:player|interception|tape|bootstrap)|<autoplayback|<string>|<frozen runpy)[^\n]*\n?', re.MULTILINE
+)
+_ADDRESS = re.compile(r"\b([Tt]hread) 0x[0-9a-f]+")
+
+
+def tidy(output: str) -> str:
+    """What a tape's process said at its end: a stack without our frames, and without addresses, which differ each time."""
+    return _ADDRESS.sub(r"\1", _OURS.sub("", output)).strip()
 
 
 def rules_for(settings: Settings, tape: Tape, suite: Compare | None = None) -> Compare:

@@ -76,6 +76,8 @@ def test_each_cause_is_told_and_hurts_no_other(tmp_path: Path, isolation: str) -
     line = next(number for number, text in enumerate(CODE.splitlines(), 1) if '== "hang"' in text)
     assert f'svc.py", line {line} in operation' in hung.reason
     assert "doing hang" in hung.reason
+    assert "autoplayback/player" not in hung.reason
+    assert "0x" not in hung.reason
 
 
 def test_tapes_share_no_state(tmp_path: Path) -> None:

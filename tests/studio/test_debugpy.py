@@ -67,7 +67,8 @@ def test_an_editor_attaches_and_stops(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "autoplayback.cli", "replay", "--debugpy", str(port)], cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
     assert process.stdout is not None

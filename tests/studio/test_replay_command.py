@@ -42,7 +42,9 @@ def service(tmp_path: Path) -> Service:
 def test_exit_statuses(service: Service) -> None:
     """0 all pass, 1 a regression, 2 usage, 3 could not replay, 5 no tape."""
     assert replay(service).returncode == 0
-    assert replay(service, "--operation", "other").returncode == 5
+    other = replay(service, "--operation", "svc:operate")
+    assert other.returncode == 5
+    assert "svc:operation" in other.stderr
     assert replay(service, "NOSUCH").returncode == 2
     assert replay(service, "--isolation", "threads").returncode == 2
     assert replay(service, "--suite", "nightly").returncode == 2
