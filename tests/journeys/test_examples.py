@@ -240,6 +240,19 @@ def test_transit_shows_over_the_run_what_no_plan_shows(transit):
 
 
 @pytest.mark.slow
+def test_transit_takes_a_forgotten_trip_for_a_fault(transit):
+    """It makes the plan cheaper, but `improved` is only what runs the same trips."""
+    example, _ = transit
+    forgetful = example.folder / "run" / "forgetful"
+    shutil.copytree(example.folder / "run" / "service", forgetful, ignore=shutil.ignore_patterns(".autoplayback"))
+    search = forgetful / "search.py"
+    search.write_text(search.read_text().replace("    return blocks\n", "    return blocks[:-1]\n"))
+    run = example.shell("cd run/service && autoplayback replay --workdir ../forgetful --operation plan_job --limit 4")
+    assert (run.returncode, ending(run)) == (1, "4 different"), run.stdout + run.stderr
+    assert "outputs.save[0].args.plan.trips  recorded" in run.stdout
+
+
+@pytest.mark.slow
 def test_transit_has_more_to_play_with(transit):
     """The README's last commands: a customer's jobs, and the suite for the night."""
     example, _ = transit
