@@ -53,7 +53,8 @@ def judged(
 
 
 _OURS = re.compile(
-    r'^ *File "[^"]*(?:/autoplayback/(?:player|interception|tape|bootstrap)|<autoplayback|<string>|<frozen runpy)[^\n]*\n?', re.MULTILINE
+    r'^ *File "[^"]*(?:/autoplayback/(?:player|interception|tape|bootstrap)|<autoplayback|<string>|<frozen runpy)[^\n]*\n?',
+    re.MULTILINE,
 )
 _ADDRESS = re.compile(r"\b([Tt]hread) 0x[0-9a-f]+")
 
