@@ -105,6 +105,11 @@ class ResultCodec:
         """Replaying: makes the result again from the head (`answer.value`) and the chunks (`answer.items`)."""
         return answer.value
 
+    def outside(self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Replaying, a call outside the operation (at import, say), which no tape can answer: a result that has nothing in
+        it, where there is such a thing. Ellipsis where there isn't."""
+        return ...
+
     def failed(self, error: BaseException, receiver: Any) -> BaseException:
         """Replaying a call that raised: the exception to raise, where the rebuilt one isn't it."""
         return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -88,11 +89,26 @@ def names(target: Target) -> list[str]:
     return [target.name, *getattr(target.settings, "was", ()), f"{target.module}:{target.qualname}"]
 
 
-def trust(settings: Settings, declarations: Iterable[Declaration]) -> Trust:
-    """What a replay may rebuild: `trust:`, or the packages of the operations; and the packages of every declared target."""
-    packages = set(settings.trust)
+def trust(settings: Settings, declarations: Iterable[Declaration], folder: str | None = None) -> Trust:
+    """What a replay may rebuild: `trust:`, or the packages of the operations and what else lies in the service's own `folder`,
+    which is the code that the replay runs anyway; and the packages of every declared target."""
+    packages = set(settings.trust or own_modules(folder))
     for declaration in declarations:
         if declaration.role is not Role.OPERATION or not settings.trust:
             packages.add(declaration.target.partition(":")[0].partition(".")[0])
         packages.update(declaration.trusts)
     return Trust(frozenset(packages), dict(settings.moved))
+
+
+def own_modules(folder: str | None) -> set[str]:
+    """The top-level modules and packages that lie in a folder."""
+    if folder is None:
+        return set()
+    with os.scandir(folder) as entries:
+        found = {entry.name.removesuffix(".py") for entry in entries if entry.name.endswith(".py") or is_package(entry)}
+    return {name for name in found if name.isidentifier()}
+
+
+def is_package(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder can be imported as one with code of its own in it."""
+    return entry.is_dir() and os.path.exists(os.path.join(entry.path, "__init__.py"))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import time
 import weakref
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.interception.handles import is_handle
@@ -44,9 +46,7 @@ class CheckoutCodec(ResultCodec):
         return result
 
     def closed(self, answer: Answer, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
-
-        dialect, pool = receiver.dialect, receiver.pool
+        dialect = receiver.dialect
         for name, value in answer.value["dialect"].items():
             if getattr(dialect, name, None) != value:
                 setattr(dialect, name, value)
@@ -54,13 +54,10 @@ class CheckoutCodec(ResultCodec):
         if answer.value["adapted"] is not None:
             module, _, name = answer.value["adapted"].partition(":")
             connection = getattr(importlib.import_module(module), name)(dialect.dbapi, connection)
-        record = _ConnectionRecord(pool, connect=False)
-        record.dbapi_connection = connection
-        record.starttime = time.time()
-        fairy = _ConnectionFairy(pool, connection, record, False)
-        fairy._counter = 1
-        record.fairy_ref = weakref.ref(fairy, lambda _: None)
-        return fairy
+        return _fairy(receiver.pool, connection)
+
+    def outside(self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return ... if receiver.dialect.is_async else _fairy(receiver.pool, NoConnection())
 
 
 class CheckinCodec(ResultCodec):
@@ -73,6 +70,89 @@ class CheckinCodec(ResultCodec):
 
     def closed(self, answer: Answer, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         receiver.fairy_ref = None
+
+    def outside(self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        receiver.fairy_ref = None
+
+
+class NoConnection:
+    """A driver's connection to an empty database, for what a service does while it is imported: `create_all`, a first look."""
+
+    notices: tuple[str, ...] = ()
+
+    def cursor(self, *args: Any, **kwargs: Any) -> NoCursor:
+        return NoCursor(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _nothing
+
+
+class NoCursor:
+    """Takes every statement; has no rows for any."""
+
+    arraysize, lastrowid, rowcount = 1, 1, 0
+
+    def __init__(self, connection: NoConnection) -> None:
+        self.connection = connection
+        self.description: Any = None
+
+    def execute(self, statement: Any, *args: Any, **kwargs: Any) -> NoCursor:
+        columns = _columns(str(statement))
+        self.description = [(name, None, None, None, None, None, None) for name in columns] or None
+        return self
+
+    executemany = execute
+
+    def fetchone(self) -> None:
+        return None
+
+    def fetchall(self, *args: Any) -> list[Any]:
+        return []
+
+    fetchmany = fetchall
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _nothing
+
+
+def _columns(statement: str) -> list[str]:
+    """The columns a statement asks for, by the names it gives them; none where it asks for nothing."""
+    found = re.search(r"\b(SELECT|RETURNING|PRAGMA|SHOW)\b", statement, re.IGNORECASE)
+    if found is None:
+        return []
+    names, depth, last = [], 0, ""
+    for token in re.findall(r'"[^"]*"|[\w.]+|\S', statement[found.end() :]):
+        depth += (token == "(") - (token == ")")
+        if depth == 0 and (token == "," or token.upper() == "FROM"):
+            names.append(last)
+            if token != ",":
+                return names
+        last = token.strip('"').rpartition(".")[2]
+    return [*names, last]
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    return None
+
+
+def _fairy(pool: Any, connection: Any) -> Any:
+    """What an engine gives out: SQLAlchemy's own object around a connection, as its pool makes it."""
+    from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
+
+    record = _ConnectionRecord(pool, connect=False)
+    record.dbapi_connection = connection
+    record.starttime = time.time()
+    fairy = _ConnectionFairy(pool, connection, record, False)
+    fairy._counter = 1
+    record.fairy_ref = weakref.ref(fairy, lambda _: None)
+    return fairy
 
 
 def _state(dialect: Any) -> dict[str, Any]:

@@ -105,6 +105,10 @@ class Order(Base):
     customer_id: Mapped[int] = mapped_column(sqlalchemy.ForeignKey("customers.id"))
     customer: Mapped[Customer] = relationship(back_populates="orders")
 
+Base.metadata.create_all(ENGINE)  # as many services do while they are imported
+with Session(ENGINE) as session:
+    SEEN = session.scalars(select(Customer)).all()
+
 def prepare(at):
     Base.metadata.create_all(ENGINE)
     return sorted(sqlalchemy.inspect(ENGINE).get_table_names())
