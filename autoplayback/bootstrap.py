@@ -120,7 +120,7 @@ def _replay(options: Options) -> Composition:
     configuration = load(options.config, presets=presets.names())
     settings = configuration.settings
     declared = declarations(settings, configuration.place)
-    player = Player(trust(settings, declared), Redactor(settings.redact).document)
+    player = Player(trust(settings, declared, options.workdir), Redactor(settings.redact).document)
     interception = Interception(declared, player)
     interception.install()
     entropy.install()

@@ -191,12 +191,26 @@ def test_settings_read_at_import_are_the_recorded_ones(tmp_path: Path) -> None:
 
 def test_a_fault_of_ours_is_an_error_not_the_services(tmp_path: Path) -> None:
     """An answer that can't be rebuilt under trust is told as such, though the service swallows every exception."""
-    made = Service(tmp_path, "from lib import load\ndef operation():\n  try: return load(1)\n  except Exception: return None",
-                   CONFIG.replace("svc:load", "lib:load").replace("svc:send", "lib:send"))  # fmt: skip
+    elsewhere = tmp_path.parent / "elsewhere"
+    elsewhere.mkdir()
+    code = "import sys; sys.path.append('../elsewhere')\nfrom lib import load\n"
+    code += "def operation():\n  try: return load(1)\n  except Exception: return None\n"
+    made = Service(tmp_path, code, CONFIG.replace("svc:load", "lib:load").replace("svc:send", "lib:send"))
     made.code("import other\ndef load(key): return other.Value()\ndef send(value): pass", "lib")
-    made.code("class Value:\n  def __init__(self): self.x = 1", "other")
+    (elsewhere / "other.py").write_text("class Value:\n  def __init__(self): self.x = 1\n")
     made.record("import svc; svc.operation()")
     [result] = made.replay()
     assert result.verdict is Verdict.ERROR, result
     assert "other" in result.reason
     assert "trust" in result.reason
+
+
+def test_classes_beside_the_operation_are_trusted(tmp_path: Path) -> None:
+    """A service of single modules: what lies in its own folder is the code that runs, whichever module declares the targets."""
+    made = Service(tmp_path, "import store\ndef operation(job): return store.load(job.number)",
+                   CONFIG.replace("svc:load", "store:load").replace("svc:send", "store:send"))  # fmt: skip
+    made.code("def load(key): return key\ndef send(value): pass", "store")
+    made.code("class Job:\n  def __init__(self, n): self.number = n", "jobs")
+    made.record("import svc, jobs; svc.operation(jobs.Job(3))")
+    [result] = made.replay()
+    assert result.verdict is Verdict.EQUAL, result
