@@ -254,7 +254,7 @@ def test_transit_takes_a_forgotten_trip_for_a_fault(transit):
 
 @pytest.mark.slow
 def test_transit_has_more_to_play_with(transit):
-    """The README's last commands: a customer's jobs, and the suite for the night."""
+    """The README's last commands: a customer's jobs, and two suites."""
     example, _ = transit
     run = example.shell(example.steps[1])
     assert run.returncode == 1, run.stderr
