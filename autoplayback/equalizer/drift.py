@@ -39,9 +39,14 @@ class Drift:
     """How far `change` may go for the worse."""
 
     @property
+    def judged(self) -> bool:
+        """Whether there are tapes enough to say anything of their mean."""
+        return self.tapes >= LEAST
+
+    @property
     def verdict(self) -> str:
-        """`degraded` or `improved` where the whole interval lies beyond what is allowed, else `equal`."""
-        if self.tapes < LEAST:
+        """`degraded` or `improved` where the whole interval lies beyond what is allowed, else `equal`: also where it isn't judged."""
+        if not self.judged:
             return "equal"
         low, high = (self.low, self.high) if self.better == "lower" else (-self.high, -self.low)
         if low > self.allowed:
@@ -55,9 +60,10 @@ class Drift:
             return f"{value:+.3%}" if self.relative else f"{value:+.4g}"
 
         where = f" for {self.group}" if self.group else ""
+        few = "" if self.judged else f"; judged from {LEAST} tapes on"
         return (
             f"{self.operation}: {self.path}{where} changed by {text(self.change)} on average over {self.tapes} tapes "
-            f"({CONFIDENCE:.0%} interval {text(self.low)} to {text(self.high)}; {self.better} is better)"
+            f"({CONFIDENCE:.0%} interval {text(self.low)} to {text(self.high)}; {self.better} is better{few})"
         )
 
 

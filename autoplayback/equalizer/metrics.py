@@ -10,7 +10,7 @@ from autoplayback.config.paths import Part, render
 from autoplayback.config.settings import Metric
 from autoplayback.equalizer.differ import MISSING, RawDifference
 from autoplayback.equalizer.finding import Unfinished, places
-from autoplayback.equalizer.rules import Rulebook
+from autoplayback.equalizer.rules import Rule, Rulebook
 from autoplayback.equalizer.sides import Side
 from autoplayback.equalizer.tolerances import number
 from autoplayback.equalizer.verdict import Reading
@@ -34,16 +34,15 @@ def readings(recorded: Side, replayed: Side, book: Rulebook) -> tuple[list[Readi
     if not book.metrics:
         return found, odd
     old, new = _numbers(recorded, book), _numbers(replayed, book)
-    for key in dict.fromkeys([*old, *new]):
-        path, parts = key
-        metric: Metric = next(rule.option for rule in book.metrics if rule.path == path)
-        one, other = old.get(key, MISSING), new.get(key, MISSING)
+    for parts in dict.fromkeys([*old, *new]):
+        (rule, one), (_, other) = old.get(parts) or (new[parts][0], MISSING), new.get(parts) or (old[parts][0], MISSING)
+        metric: Metric = rule.option
         before, after = number(one), number(other)
         if before is None or after is None or not (math.isfinite(before) and math.isfinite(after)):
             if (one is not MISSING or other is not MISSING) and repr(one) != repr(other):
                 odd.append(RawDifference(parts, one, other))
             continue
-        name = path if "*" not in path else render(parts)
+        name = rule.path if "*" not in rule.path else render(parts)
         found.append(
             Reading(name, float(before), float(after), metric.better, allowed(metric.tolerance, float(before)), drift(metric))
         )
@@ -60,11 +59,15 @@ def drift(metric: Metric) -> float | str:
     return f"{amount * 10:.12g}%" if relative else amount / 10
 
 
-def _numbers(side: Side, book: Rulebook) -> dict[tuple[str, tuple[Part, ...]], Any]:
-    values: dict[tuple[str, tuple[Part, ...]], Any] = {}
+def _numbers(side: Side, book: Rulebook) -> dict[tuple[Part, ...], tuple[Rule, Any]]:
+    """What stands at each metric's place, with its rule: one number is read once, by the last of the rules that mean it. Read
+    twice, it would count as two tapes, and a run would seem surer of itself than it is."""
+    order = {rule: number for number, rule in enumerate(book.metrics)}
+    values: dict[tuple[Part, ...], tuple[Rule, Any]] = {}
     try:
         for rule, parts, value in places(side, book, frozenset(book.metrics), most=1_000_000):
-            values[rule.path, parts] = value
+            if parts not in values or order[values[parts][0]] < order[rule]:
+                values[parts] = rule, value
             if len(values) > _MOST * len(book.metrics):
                 raise Unfinished
     except Unfinished:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from autoplayback.config import paths
 from autoplayback.config.paths import Kind, Segment, State
 from autoplayback.config.settings import Compare, Metric, Tolerance
 
+_Option = TypeVar("_Option")
 RENAMED_KINDS = ("uuids", "timestamps")
 """What `normalize` takes in place of a path: renames these wherever they stand, inside longer strings too."""
 
@@ -111,6 +112,13 @@ def with_index(text: str) -> paths.Path:
     return paths.Path(tuple(segments), text)
 
 
+def _overridden(entries: dict[str, _Option], later: dict[str, _Option]) -> None:
+    """Adds a later level's entries behind the earlier ones: of two paths that mean one place, the last counts."""
+    for path, option in later.items():
+        entries.pop(path, None)
+        entries[path] = option
+
+
 def merged(*compares: Compare | None) -> Compare:
     """Several levels of rules as one, the later going before the earlier: global, operation, suite."""
     given = [compare for compare in compares if compare is not None]
@@ -124,9 +132,9 @@ def merged(*compares: Compare | None) -> Compare:
     for compare in given:
         for kind, entries in lists.items():
             entries.extend(path for path in getattr(compare, kind) if path not in entries)
-        tolerance.update(compare.tolerance)
-        key.update(compare.key)
-        metrics.update(compare.metrics)
+        _overridden(tolerance, compare.tolerance)
+        _overridden(key, compare.key)
+        _overridden(metrics, compare.metrics)
         scalars |= {
             name: getattr(compare, name)
             for name in ("comparator", "extractor", "data", "duration")

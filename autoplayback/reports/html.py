@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from autoplayback import __version__
 from autoplayback.equalizer.verdict import Verdict
+from autoplayback.reports.groups import Group
 from autoplayback.reports.words import seconds
 from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Summary
@@ -68,6 +69,7 @@ class _Index:
 
     def __init__(self) -> None:
         self.groups: dict[str, dict[str, Any]] = {}
+        self._gathered: dict[str, Group] = {}
         self._rows: list[list[Any]] = []
         self._flags = ""
         self._operations: dict[str, int] = {}
@@ -88,11 +90,13 @@ class _Index:
                     "number": len(self.groups),
                     "verdict": result.verdict.value,
                     "operation": operation,
-                    "title": _headline(result),
                     "count": 0,
                 },
             )
-            found["count"] += 1
+            gathered = self._gathered.setdefault(result.signature, Group(result))
+            gathered.add(result)
+            found["title"] = _headline(gathered)
+            found["count"] = gathered.count
             group = found["number"]
             rank = 0 if found["count"] <= _FIRST_OF_GROUP else 1
         metadata = " ".join(f"{key}={value}" for key, value in result.metadata.items())[:160]
@@ -148,14 +152,15 @@ class _Index:
         }
 
 
-def _headline(result: Result) -> str:
+def _headline(group: Group) -> str:
     """What a group of failures is called."""
+    result = group.first
     if result.misses:
         return result.misses[0].reason[:200]
     if result.differences and result.verdict is Verdict.DIFFERENT:
         places = list(dict.fromkeys(difference.at for difference in result.differences))
         return ", ".join(places[:3])[:200] + (f" and {len(places) - 3} more places" if len(places) > 3 else "")
-    return result.reason[:200]
+    return group.reason[:200]
 
 
 def _line(result: Result) -> str:

@@ -64,12 +64,12 @@ def _head(summary: Summary) -> str:
         ]
     lines += [f"- **{text(reason)}**" for reason in summary.because]
     lines += [
-        f"- {drift.verdict}: {text(drift.described())}"
+        f"- {drift.verdict if drift.judged else 'too few tapes'}: {text(drift.described())}"
         for drift in summary.drifts
         if drift.described() not in summary.because and (not drift.group or drift.verdict != "equal")
     ][:50]
     lines += [f"- rule that matched nothing: {code(rule)}" for rule in summary.unmatched]
-    lines += [f"- rule that hides what never varied, remove it: {code(rule)}" for rule in summary.idle]
+    lines += [f"- rule at a place where nothing varied, though elsewhere it did; still needed? {code(rule)}" for rule in summary.idle]
     return "\n".join(lines) + "\n"
 
 
@@ -88,7 +88,7 @@ def _block(group: Group) -> str:
             lines += ["", fenced(first.advice, "yaml")]
         lines.append("")
     elif result.verdict is not Verdict.DIFFERENT:
-        lines += [text(result.reason), ""]
+        lines += [text(group.reason), ""]
     lines += table(result.differences[:_MOST_DIFFERENCES])
     rest = len(result.differences) - _MOST_DIFFERENCES
     if rest > 0:

@@ -48,16 +48,20 @@ def print_run(results: Iterable[Result], console: Console, tally: Tally, *, tota
                 tally.add(result)
                 groups.add(result)
                 advance(tally)
-    finally:
-        summary = tally.summary((monotonic_ns() - began) / 1e9)
-        print_groups(groups, console)
-        print_summary(summary, console)
+    except BaseException:
+        if tally.verdicts:
+            print_groups(groups, console)
+            print_summary(tally.summary((monotonic_ns() - began) / 1e9), console)
+        raise
+    summary = tally.summary((monotonic_ns() - began) / 1e9)
+    print_groups(groups, console)
+    print_summary(summary, console)
     return summary
 
 
 def described(result: Result) -> str:
     """One result as text: what a failing test shows."""
-    return "\n".join(line.plain for line in _block(Group(result, [result.tape])))
+    return "\n".join(line.plain for line in _block(Group.of(result)))
 
 
 def print_groups(groups: Groups, console: Console) -> None:
@@ -80,11 +84,12 @@ def print_summary(summary: Summary, console: Console) -> None:
 
     for drift in summary.drifts:
         if drift.described() not in summary.because and (not drift.group or drift.verdict != "equal"):
-            say(Text.assemble((f"{drift.verdict:<9} ", _style(drift.verdict)), clean(drift.described())))
+            label = drift.verdict if drift.judged else "too few"
+            say(Text.assemble((f"{label:<9} ", _style(drift.verdict) if drift.judged else "dim"), clean(drift.described())))
     for rule in summary.unmatched:
         say(Text(f"rule      matched nothing in this run: {clean(rule)}", "yellow"))
     for rule in summary.idle:
-        say(Text(f"rule      hides what never varied in this run, remove it: {clean(rule)}", "yellow"))
+        say(Text(f"rule      nothing varied there in this run, though elsewhere it did; still needed? {clean(rule)}", "yellow"))
     if summary.vanished:
         tapes = ", ".join(summary.vanished[:_MOST_NAMED]) + (" and more" if len(summary.vanished) > _MOST_NAMED else "")
         say(
@@ -146,7 +151,7 @@ def _block(group: Group) -> Iterator[Text]:
     if result.misses:
         yield from _miss(result.misses[0], len(result.misses) - 1)
     elif result.verdict is not Verdict.DIFFERENT:
-        yield from _indented(result.reason, "  ")
+        yield from _indented(group.reason, "  ")
     if result.verdict not in (Verdict.FAILED, Verdict.FIXED, Verdict.ERROR):
         yield from _differences(result)
     for name, (before, after) in list(result.counts.items())[:5]:

@@ -27,7 +27,8 @@ class Summary:
     unmatched: tuple[str, ...] = ()
     """Rules whose path was in no tape of the run."""
     idle: tuple[str, ...] = ()
-    """Rules that hide a place which never varied: they only weaken the test."""
+    """Rules that hide a place which never varied, though others did: perhaps they only weaken the test. Of a run in which all is
+    equal nothing can be said: over unchanged code no place varies, and a rule is there for the change to come."""
     drifts: tuple[Drift, ...] = ()
     because: tuple[str, ...] = ()
     """What made the run fail beyond its tapes' own verdicts: a threshold, a drift."""
@@ -48,7 +49,7 @@ class Summary:
         optional = {
             "unmatched_rules": list(self.unmatched),
             "idle_rules": list(self.idle),
-            "drifts": [asdict(drift) | {"verdict": drift.verdict} for drift in self.drifts],
+            "drifts": [asdict(drift) | {"verdict": drift.verdict, "judged": drift.judged} for drift in self.drifts],
             "because": list(self.because),
             "vanished": list(self.vanished),
             "clock": list(self.clock) if self.clock[0] else None,
@@ -91,6 +92,7 @@ class Tally:
         """The run so far."""
         found = tuple(drifts(self._readings, self._by))
         because = [*self._over(), *(drift.described() for drift in found if drift.verdict == "degraded")]
+        changed = any(count for verdict, count in self.verdicts.items() if verdict not in (Verdict.EQUAL, Verdict.ERROR))
         return Summary(
             {verdict.value: self.verdicts[verdict] for verdict in Verdict},
             self._exit(because),
@@ -99,7 +101,7 @@ class Tally:
                 sorted(
                     rule
                     for rule, states in self._rules.items()
-                    if rule.startswith(_HIDING) and not states["varied"] and states["matched"] >= _ENOUGH
+                    if changed and rule.startswith(_HIDING) and not states["varied"] and states["matched"] >= _ENOUGH
                 )
             ),
             found,

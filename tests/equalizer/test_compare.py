@@ -14,6 +14,7 @@ import pytest
 
 from autoplayback.config.settings import Compare, Metric, Tolerance
 from autoplayback.equalizer import Judgement, Verdict, compare
+from autoplayback.equalizer.rules import merged
 from autoplayback.tape.model import Miss
 from tests.equalizer.tapes import Raises, Sent, replay, tape
 
@@ -175,6 +176,26 @@ def test_a_metric_beyond_its_tolerance_degrades_or_improves() -> None:
     rules = {"metrics": {"result.cost": Metric(better="lower", tolerance="0.5%")}}
     verdicts = [judged({"cost": 200.0}, {"cost": cost}, **rules).verdict for cost in (200.9, 201.1, 198.9)]
     assert verdicts == [Verdict.EQUAL, Verdict.DEGRADED, Verdict.IMPROVED]
+
+
+def test_a_number_that_two_rules_mean_is_read_once_by_the_last() -> None:
+    """Read twice it would count as two tapes. A suite goes before an operation, an operation before what is said for all."""
+    everywhere = Compare(metrics={"**.cost": Metric(better="lower", tolerance="9%"), "result.cost": Metric(better="lower")})
+    operation = Compare(metrics={"result.cost": Metric(better="lower", tolerance="5%")})
+    suite = Compare(metrics={"**.cost": Metric(better="lower", tolerance="0.5%")})
+    for levels, allowed in (((everywhere, operation), 10.0), ((operation, suite), 1.0), ((everywhere, operation, suite), 1.0)):
+        judgement = compare(tape({"cost": 200.0}), replay({"cost": 202.0}), merged(*levels))
+        assert [(reading.path, reading.allowed) for reading in judgement.metrics] == [("result.cost", allowed)]
+
+
+def test_a_tolerance_of_a_suite_goes_before_an_operations() -> None:
+    """Also where the path stood there for all before."""
+    levels = [
+        Compare(tolerance={"**.n": Tolerance(abs=1.0)}),
+        Compare(tolerance={"result.n": Tolerance(abs=1.0)}),
+        Compare(tolerance={"**.n": Tolerance(abs=5.0)}),
+    ]
+    assert compare(tape({"n": 1.0}), replay({"n": 5.0}), merged(*levels)).verdict is Verdict.EQUAL
 
 
 def test_a_difference_weighs_more_than_a_better_metric() -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autoplayback.config.settings import Compare, Metric
+from autoplayback.equalizer import compare
+from autoplayback.equalizer.verdict import Reading
 from autoplayback.reports import files
+from autoplayback.studio.results import Result, of
 from autoplayback.studio.tally import Tally
+from tests.equalizer.tapes import Sent, replay, tape
 from tests.reports.runs import HOSTILE, run, ulid
 
 
@@ -107,8 +113,66 @@ def test_metrics_and_durations_are_drawn(page: Any) -> None:
     assert "degraded" in text
     assert "customer=acme" in text
     assert page.locator("#metrics circle").count() == 360
+    assert "false" not in text
+    assert overlapping(page) == []
     page.keyboard.press("d")
     assert page.locator("#durations circle").count() > 300
+
+
+def overlapping(page: Any) -> list[str]:
+    """Labels of one plot which stand on each other."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll("#metrics svg")].flatMap(plot => {
+            const boxes = [...plot.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
+            return boxes.flatMap(([one, a], i) => boxes.slice(i + 1).filter(([, b]) =>
+                a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom
+            ).map(([other]) => `${one} / ${other}`));
+        })"""
+    )
+    return found
+
+
+def report_of(chromium: Any, path: Path, *found: Result) -> Any:
+    """The page of a report of these results, opened on the first."""
+    tally = Tally()
+    for result in found:
+        tally.add(result)
+    files.write(files.Wanted(html=str(path)), lambda: found, tally.summary(1.0))
+    page = chromium.new_page()
+    page.goto(f"file://{path}#{found[0].tape}")
+    page.wait_for_selector("#detail .badge")
+    return page
+
+
+def test_labels_of_a_plot_do_not_overlap(chromium: Any, tmp_path: Path) -> None:
+    """Where every change is zero, or nearly so, there is one label."""
+    results = [replace(result, metrics=(Reading("result.cost", 5.0, 5.0, "lower", 1.0),)) for result in run(3)]
+    page = report_of(chromium, tmp_path / "report.html", *results)
+    page.keyboard.press("m")
+    assert page.locator("#metrics svg").count() == 1
+    assert "false" not in page.inner_text("#metrics")
+    assert overlapping(page) == []
+    page.close()
+
+
+RULES = Compare(metrics={"result.cost": Metric(better="lower", tolerance="1%")}, ignore=["outputs.save.args.at"])
+
+
+@pytest.mark.parametrize(
+    ("cost", "to", "marked"),
+    [(103.0, "b", ["first difference"]), (103.0, "a", []), (100.0, "b", ["first difference"])],
+    ids=["dearer and different", "dearer", "different"],
+)
+def test_an_output_whose_differences_are_ignored_is_no_divergence(
+    chromium: Any, tmp_path: Path, cost: float, to: str, marked: list[str]
+) -> None:
+    """Of a degraded tape, no call is marked; of a different one, the call that differs beyond the rules."""
+    recorded = tape({"cost": 100.0}, Sent("save", {"at": 1, "to": "a"}), Sent("save", {"at": 2, "to": "a"}))
+    replayed = replay({"cost": cost}, Sent("save", {"at": 7, "to": "a"}), Sent("save", {"at": 8, "to": to}))
+    page = report_of(chromium, tmp_path / "report.html", of(recorded, replayed, compare(recorded, replayed, RULES)))
+    assert page.locator("#detail .strip .mark-text").all_text_contents() == marked
+    assert page.locator("#detail .calls tr.first, #detail .calls tr.odd").count() == len(marked)
+    page.close()
 
 
 def test_it_is_dark_where_the_reader_likes_it_so(chromium: Any, report: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from autoplayback.reports.terminal import print_run
+from autoplayback.equalizer.verdict import Reading, Verdict
+from autoplayback.reports.groups import Group, Groups
+from autoplayback.reports.terminal import print_groups, print_run, print_summary
 from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Tally
 from tests.reports.runs import run
@@ -46,12 +49,8 @@ def test_a_terminal_gets_progress() -> None:
 
 def test_a_tape_can_not_steer_the_terminal() -> None:
     """Escape sequences and markup stand as text."""
-    from dataclasses import replace
-
     bad = replace(next(run(1)), operation="[red]x", reason="\x1b]0;owned\x07 [bold]no[/bold]", tape="t")
     stream = io.StringIO()
-    from autoplayback.equalizer import Verdict
-
     print_run([replace(bad, verdict=Verdict.ERROR)], Console(file=stream), Tally())
     assert "\x1b" not in stream.getvalue()
     assert "[red]x" in stream.getvalue()
@@ -73,8 +72,6 @@ def test_an_interrupted_run_prints_what_there_is() -> None:
 
 def results(*verdicts: str) -> list[Result]:
     """Results of these verdicts."""
-    from autoplayback.equalizer import Verdict
-
     return [Result(str(number), "o", Verdict(verdict), "") for number, verdict in enumerate(verdicts)]
 
 
@@ -107,13 +104,10 @@ def test_exit_statuses(verdicts: list[str], options: dict[str, object], status: 
 def test_rules_that_do_nothing_are_told() -> None:
     """Over the whole run: one that is absent everywhere, one that hides what never varied."""
     tally = Tally()
-    for number in range(6):
+    for number, result in enumerate(results(*["equal"] * 5, "different")):
         tally.add(
-            Result(
-                str(number),
-                "o",
-                results("equal")[0].verdict,
-                "",
+            replace(
+                result,
                 rules={
                     "ignore: result.gone": "absent",
                     "ignore: result.still": "matched",
@@ -124,3 +118,44 @@ def test_rules_that_do_nothing_are_told() -> None:
     summary = tally.summary()
     assert (summary.unmatched, summary.idle) == (("ignore: result.gone",), ("ignore: result.still",))
     assert "ignore: result.t" in tally.settled
+
+
+def test_an_all_equal_run_gives_no_reason_to_remove_a_rule() -> None:
+    """Over unchanged code nothing varies: who followed such advice would see the next change fail for nothing."""
+    tally = Tally()
+    for result in results(*["equal"] * 6):
+        tally.add(replace(result, rules={"ignore: result.still": "matched"}))
+    assert tally.summary().idle == ()
+
+
+def dearer(*factors: float) -> list[Result]:
+    """Results whose cost rose from 1000 by these factors."""
+    found = []
+    for number, factor in enumerate(factors):
+        reading = Reading("result.cost", 1000, 1000 * factor, "lower", 1.0, "0.1%")
+        verdict = Verdict.DEGRADED if reading.degraded else Verdict.EQUAL
+        found.append(Result(str(number), "plan", verdict, reading.described(), metrics=(reading,)))
+    return found
+
+
+def test_a_drift_of_few_tapes_is_not_called_equal() -> None:
+    """Far beyond what is allowed, but of too few tapes to be judged."""
+    tally, stream = Tally(), io.StringIO()
+    for result in dearer(*[1.0004, 1.0005, 1.0006]):
+        tally.add(result)
+    print_summary(tally.summary(), Console(file=stream, width=200))
+    [line] = [line for line in stream.getvalue().splitlines() if "on average" in line]
+    assert line.startswith("too few   plan: result.cost changed by +0.050% on average over 3 tapes")
+    assert line.endswith("judged from 8 tapes on)")
+
+
+def test_degraded_tapes_of_one_group_are_told_by_their_range() -> None:
+    """The first one's numbers are true of the first one only; a comparator's sentence is given as the example it is."""
+    assert Group.of(*dearer(1.0097, 1.0033, 1.005)).reason == "result.cost +0.33% to +0.97%"
+    assert Group.of(*dearer(1.0097)).reason == "result.cost went from 1000 to 1009.7 (+0.97%)"
+    asked = [replace(result, reason=f"plan {number} is longer") for number, result in enumerate(dearer(1.1, 1.2))]
+    assert Group.of(*asked).reason == "for example: plan 0 is longer"
+    stream = io.StringIO()
+    groups = Groups(dearer(1.0097, 1.0033, 1.005))
+    print_groups(groups, Console(file=stream, width=200))
+    assert "degraded  plan  × 3\n  result.cost +0.33% to +0.97%" in stream.getvalue()

@@ -23,22 +23,32 @@ function firstOdd(result, found) {
     for (let i = 0; i < found.length; i++) { if (answered >= miss.at && (!found[i][0] || !found[i][1])) return i; if (found[i][0] && found[i][1]) answered++; }
     return found.length;
   }
-  return found.findIndex(([a, b]) => !a || !b || a[6] !== b[6]);
+  // What the rules forgive in a tape that merely got dearer, or passes, is no divergence of it.
+  return ["different", "failed", "diverged"].includes(result.verdict) ? found.findIndex(pair => pair.odd) : -1;
+}
+
+function mark(result, found) {
+  const places = (result.differences || []).map(d => d.at), met = [{}, {}];
+  for (const pair of found) {
+    const calls = pair.map((call, lane) => call?.[1] === "output" && `outputs.${call[2]}[${met[lane][call[2]] = (met[lane][call[2]] ?? -1) + 1}]`);
+    pair.odd = !pair[0] || !pair[1] || calls.some(call => call && places.some(place => place.startsWith(call)));
+  }
 }
 
 function timeline(box, result) {
   const found = columns(result);
   if (!found.length && !(result.misses || []).length) return;
-  const odd = firstOdd(result, found);
+  mark(result, found);
+  const odd = firstOdd(result, found), what = (result.misses || []).length ? "first divergence" : "first difference";
   box.append(el("h3", {}, "Calls"));
-  box.append(el("div", { class: "strip" }, strip(found, odd)));
+  box.append(el("div", { class: "strip" }, strip(found, odd, what)));
   const cell = call => call ? [el("span", { class: "name" }, call[2]), `(${call[6]})`, el("span", { class: "dim" }, ` → ${call[5] === "returned" ? "" : call[5] + " "}${call[7]}`)] : el("span", { class: "dim" }, "—");
-  const rows = found.slice(0, 120).map(([a, b], i) => el("tr", { class: i === odd ? "first" : !a || !b || a[6] !== b[6] ? "odd" : null }, el("td", {}, String(i)), el("td", {}, cell(a)), el("td", {}, cell(b))));
+  const rows = found.slice(0, 120).map((pair, i) => el("tr", { class: i === odd ? "first" : pair.odd ? "odd" : null }, el("td", {}, String(i)), el("td", {}, cell(pair[0])), el("td", {}, cell(pair[1]))));
   if (found.length) box.append(el("table", { class: "calls" }, el("tr", { class: "dim" }, el("td", {}, ""), el("td", {}, "recorded"), el("td", {}, "replayed")), rows));
   if (found.length > 120) box.append(el("p", { class: "note" }, `and ${found.length - 120} more`));
 }
 
-function strip(found, odd) {
+function strip(found, odd, what) {
   const wide = Math.max(7, Math.min(30, 760 / Math.max(found.length, 1))), left = 64, width = left + wide * (found.length + 1) + 96;
   const picture = svg("svg", { width, height: 84, role: "img", "aria-label": "Calls, recorded above replayed" });
   ["recorded", "replayed"].forEach((name, lane) => {
@@ -58,7 +68,7 @@ function strip(found, odd) {
   if (odd >= 0) {
     const x = left + odd * wide;
     picture.append(svg("line", { class: "mark-line", x1: x, x2: x, y1: 12, y2: 72 }));
-    const text = svg("text", { class: "mark-text", x: x + 4, y: 10 }); text.textContent = "first divergence"; picture.append(text);
+    const text = svg("text", { class: "mark-text", x: x + 4, y: 10 }); text.textContent = what; picture.append(text);
   }
   const legend = svg("text", { x: left, y: 82 }); legend.textContent = "blue: input, teal: output, dashed: not asked for, red: not on the tape"; picture.append(legend);
   return picture;
@@ -86,7 +96,7 @@ function metrics(section) {
     const drifts = (summary.drifts || []).filter(d => d.operation === one.operation && d.path === one.path);
     const whole = drifts.find(d => !d.group);
     const show = value => whole && !whole.relative ? number(value) : percent(value);
-    return el("div", { class: `panel ${whole ? whole.verdict : "equal"}` }, el("h2", {}, whole && el("span", { class: "badge" }, whole.verdict), one.path), el("p", { class: "dim" }, one.operation),
+    return el("div", { class: `panel ${whole ? whole.verdict : "equal"}` }, el("h2", {}, whole && el("span", { class: "badge" }, whole.judged === false ? "too few tapes" : whole.verdict), one.path), el("p", { class: "dim" }, one.operation),
       whole && el("p", {}, el("b", {}, show(whole.change)), ` on average over ${plural(whole.tapes, "tape")}, 95% interval ${show(whole.low)} to ${show(whole.high)}; ${whole.better} is better; `,
         el("span", { class: "dim" }, `${show(whole.allowed)} allowed`)),
       scatter(one.points, whole), drifts.length > 1 && groupTable(drifts.filter(d => d.group), show));
@@ -131,7 +141,8 @@ function scatter(points, whole) {
     picture.append(dot);
   });
   const text = value => whole && !whole.relative ? number(value) : percent(value);
-  label(picture, pad - 5, y(high - margin) + 4, text(high - margin), "end"); label(picture, pad - 5, y(0) + 4, "0", "end"); label(picture, pad - 5, y(low + margin) + 4, text(low + margin), "end");
+  label(picture, pad - 5, y(0) + 4, "0", "end");
+  for (const end of [high - margin, low + margin]) if (Math.abs(y(end) - y(0)) >= 14) label(picture, pad - 5, y(end) + 4, text(end), "end");
   label(picture, width - 8, height - 6, `${plural(points.length, "tape")} in order`, "end");
   return picture;
 }

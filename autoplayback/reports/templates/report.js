@@ -16,7 +16,7 @@ function el(name, attributes, ...children) {
     else if (key === "vars") for (const [name, v] of Object.entries(value)) node.style.setProperty(name, v);
     else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value);
   }
-  node.append(...children.flat().filter(child => child !== null && child !== undefined && child !== ""));
+  node.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false && child !== ""));
   return node;
 }
 

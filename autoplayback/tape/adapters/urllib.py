@@ -23,7 +23,7 @@ class _Unread(io.RawIOBase):
 
 def _dump(error: urllib.error.HTTPError) -> Any:
     own = error.__dict__
-    body = own.get("fp")
+    body: Any = own.get("fp")
     if type(body) not in (io.BytesIO, bytes, type(None)):  # reading a live one would take it from the service
         read = type_name(type(body)) == "http.client:HTTPResponse" and body.isclosed()
         body = b"" if read else Opaque(type_name(type(body)), "a response not read yet")
