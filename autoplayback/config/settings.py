@@ -105,7 +105,7 @@ class Compare(_Settings, frozen=True):
     calls: Literal["count", "strict"] = "count"
     """`strict`: another number of calls of an input is a difference; `count`: it is only reported."""
     clock: Literal["now", "exact"] = "now"
-    """`now`: a time that the operation made itself while it ran equals the one its replay made; `exact`: it has to be the same."""
+    """`now`: a time that the operation made itself while it ran equals the one its replay made; `exact`: it must be the same."""
     duration: NotNegative | Allowance | None = None
     """How much longer than recorded a replay may take (`20%`, or seconds) before it is `degraded`; not judged by default."""
 

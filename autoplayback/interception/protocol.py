@@ -68,7 +68,7 @@ class Interceptor(Protocol):
         """An entry point was called. None where it isn't the outermost one, or isn't sampled."""
 
     def call(self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
-        """An input or output was called, `receiver` being the handle or the instance it was called on. None outside operations."""
+        """An input or output was called, `receiver` being the handle or instance it was called on. None outside operations."""
 
 
 class ResultCodec:

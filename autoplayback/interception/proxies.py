@@ -165,7 +165,7 @@ def reader(maker: Target, interceptor: Interceptor, kind: type | None, name: str
 
 
 def _passing(maker: Target, interceptor: Interceptor, kind: type, name: str) -> property:
-    """What is the library's own: the real thing while recording. Nobody has it at replay, where asking is a call like any other."""
+    """What is the library's own: the real thing while recording. Nobody has it at replay, where asking is a call like others."""
     ask = reader(maker, interceptor, kind, name)
 
     def read(handle: Any) -> Any:

@@ -25,9 +25,16 @@ BODY_LIMIT = 256 << 20
 
 _FLAGS = {"wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False}
 _KNOWN = frozenset(
-    "REQUEST_METHOD PATH_INFO SCRIPT_NAME QUERY_STRING SERVER_NAME SERVER_PORT REMOTE_ADDR REMOTE_PORT SERVER_PROTOCOL CONTENT_TYPE"
-    " CONTENT_LENGTH".split()
+    ("REQUEST_METHOD", "PATH_INFO", "SCRIPT_NAME", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "REMOTE_ADDR", "REMOTE_PORT",
+     "SERVER_PROTOCOL", "CONTENT_TYPE", "CONTENT_LENGTH")
 )
+
+
+def lose(passage: Passage | None, error: BaseException | str) -> None:
+    """Gives up the tape of a request, where one is being made."""
+    give_up = getattr(passage and passage.scope, "lose", None)
+    if give_up is not None:
+        give_up(error)
 
 
 class Body:
@@ -43,15 +50,16 @@ class Body:
         """One more piece; empty ones don't count."""
         if not data:
             return
-        self.chunks += 1
-        self._size += len(data)
-        if self._size > BODY_LIMIT:
-            self._parts.clear()
-            lose = getattr(self._passage and self._passage.scope, "lose", None)
-            if lose is not None:
-                lose("tape too large")
-            return
-        self._parts.append(bytes(data))
+        try:
+            self.chunks += 1
+            self._size += len(data)
+            if self._size > BODY_LIMIT:
+                self._parts.clear()
+                lose(self._passage, "tape too large")
+                return
+            self._parts.append(data if type(data) is bytes else bytes(memoryview(data)))
+        except Exception as error:  # not bytes, as WSGI wants them: that's for the server to say
+            lose(self._passage, error)
 
     @property
     def sizes(self) -> list[int]:
@@ -129,7 +137,8 @@ class Exchange:
             response = response_of(self.status, self.headers, self.response)
         except Exception as error:
             report("noting a response", error)
-            return
+            lose(self.passage, error)
+            response = {}
         self.passage.returned(response)
 
     def raised(self, error: BaseException) -> None:

@@ -13,7 +13,7 @@ from tests.servers import processes
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Playwright's `Browser`, a module's own: while it lives an event loop runs, under which other modules' asyncio.run would fail."""
+    """Playwright's `Browser`, a module's own: while it lives an event loop runs, and other modules' asyncio.run would fail."""
     from playwright.sync_api import sync_playwright
 
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
