@@ -311,10 +311,15 @@ class _Holder:
 
 
 def referrers(value: Any) -> list[str]:
-    """Who still holds an original, as far as modules, their classes and tables tell. Slow: for `check`, not for start-up."""
+    """Who still holds an original, as far as modules, their classes and tables tell. Slow: for `check`, not for start-up.
+
+    The private C module behind a public one (`_sqlite3`) holds its own functions, and nobody calls them there.
+    """
     found = []
+    home = getattr(value, "__module__", None)
+    private = home if isinstance(home, str) and home.startswith("_") else None
     for module in list(sys.modules.values()):
-        if not isinstance(module, ModuleType) or module.__name__.startswith("autoplayback"):
+        if not isinstance(module, ModuleType) or module.__name__.startswith("autoplayback") or module.__name__ == private:
             continue
         for name, held in list(vars(module).items()):
             where = f"{module.__name__}.{name}"
