@@ -16,7 +16,7 @@ from autoplayback.interception.context import current
 from autoplayback.interception.faults import report
 from autoplayback.interception.protocol import Passage
 from autoplayback.interception.wrappers import Site, leave
-from autoplayback.interception.wsgi import Body, grouped
+from autoplayback.interception.wsgi import Body, grouped, lose
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -74,7 +74,11 @@ class Exchange:
         self._send = send
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        token = current.set(None)  # the server isn't part of the operation: what it begins here belongs to its next request
+        try:
+            message = await self._receive()
+        finally:
+            leave(token)
         kind = message["type"]
         if kind == "http.request":
             self.request.note(message.get("body", b""))
@@ -93,7 +97,11 @@ class Exchange:
             self._ended = not message.get("more_body", False)
         elif kind == "http.response.trailers":
             self.trailers += message.get("headers", ())
-        await self._send(message)
+        token = current.set(None)
+        try:
+            await self._send(message)
+        finally:
+            leave(token)
 
     def finished(self) -> None:
         """The application has returned."""
@@ -102,7 +110,8 @@ class Exchange:
             response = response_of(self.start, self.response, self.trailers)
         except Exception as error:
             report("noting a response", error)
-            return
+            lose(self.passage, error)
+            response = {}
         self.passage.returned(response)
 
     def raised(self, error: BaseException) -> None:

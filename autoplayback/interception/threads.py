@@ -40,6 +40,7 @@ def install(finder: Finder) -> Callable[[], None]:
     for module, patch in (
         ("threading", _threading),
         ("concurrent.futures.thread", _executor),
+        ("concurrent.futures.process", _process_pool),
         ("multiprocessing.pool", _pool),
         ("gevent.threadpool", _native_pool),
         ("gevent.greenlet", _greenlet),
@@ -94,11 +95,34 @@ def _executor(undos: list[Callable[[], None]], module: ModuleType) -> None:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
             scope = handed()
-            return original(self, fn if scope is None else within(scope, fn), *args, **kwargs)
+            if scope is None:
+                return original(self, fn, *args, **kwargs)
+            return _by_nobody(original, self, within(scope, fn), *args, **kwargs)
 
         return submit
 
     _replace(undos, module.ThreadPoolExecutor, "submit", make)
+
+
+def _by_nobody(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Calls what may start a pool's threads: these serve whoever comes, so they must not inherit who came first."""
+    token = current.set(None)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        current.reset(token)
+
+
+def _process_pool(undos: list[Callable[[], None]], module: ModuleType) -> None:
+    """A pool of processes has one thread that takes in the results of all and runs their callbacks."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return original(self, fn, *args, **kwargs) if handed() is None else _by_nobody(original, self, fn, *args, **kwargs)
+
+        return submit
+
+    _replace(undos, module.ProcessPoolExecutor, "submit", make)
 
 
 def _pool(undos: list[Callable[[], None]], module: ModuleType) -> None:
@@ -114,6 +138,14 @@ def _pool(undos: list[Callable[[], None]], module: ModuleType) -> None:
 
         if name in module.Pool.__dict__:
             _replace(undos, module.Pool, name, make)
+
+    def made(original: Callable[..., Any]) -> Callable[..., Any]:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            _by_nobody(original, self, *args, **kwargs)
+
+        return __init__
+
+    _replace(undos, module.Pool, "__init__", made)
 
 
 def _native_pool(undos: list[Callable[[], None]], module: ModuleType) -> None:

@@ -6,10 +6,11 @@ Only the encoding of values happens on the caller's thread; everything else wait
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autoplayback.interception.context import current
+from autoplayback.interception.context import Muted, current
 from autoplayback.interception.target import Target
 from autoplayback.recorder.metadata import Extractor
 from autoplayback.recorder.passages import CallPassage, OperationPassage, SkippedPassage
@@ -77,3 +78,17 @@ class Recorder:
             self.sink.lose(error if isinstance(error, str) else f"fault: {type(error).__name__}")
         except Exception:
             return
+
+
+def _forked() -> None:
+    """In a child forked inside an operation: that is the parent's. A worker's own operations may begin, and nothing piles up."""
+    scope = current.get()
+    if isinstance(scope, Muted):
+        scope = scope.owner
+    if scope is not None:
+        scope.closed = True
+    if isinstance(scope, RecorderScope):
+        scope.draft.calls = []
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -162,7 +162,7 @@ class Spool:
             starting.release()
 
     def _unstarted(self, error: Exception, lost: int = 1) -> None:
-        """The thread couldn't be started (a bound on threads): it is tried again with the next tape, which may bring it to life."""
+        """The thread couldn't be started (a bound on threads): it is tried again with the next tape, which may revive it."""
         try:
             reason = f"fault: {type(error).__name__}: {error}"[:100]
             if lost and len(self._dropped) < 1_000_000:

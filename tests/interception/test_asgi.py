@@ -190,3 +190,34 @@ def test_file_shortcuts_of_the_server_are_hidden(m, service, intercept, notebook
     plain = web.scope_of(request())
     asyncio.run(other.app(plain, None, send))
     assert other.seen[1] is plain
+
+
+def test_what_the_server_starts_while_it_sends_is_not_the_operations(service, intercept, notebook):
+    """uvicorn begins the next request of a connection while the last one's response ends, and background work goes on there."""
+    m = service.module(APPS)
+    intercept(asgi(f"{m.__name__}:app"), f"{m.__name__}:load")
+    second = []
+
+    async def story():
+        async def receive():
+            return {"type": "http.request", "body": b""}
+
+        async def ignore(message):
+            return
+
+        async def send(message):
+            if message["type"] == "http.response.body" and not second:
+                second.append(asyncio.create_task(m.app({**scope, "path": "/background"}, receive, ignore)))
+                await asyncio.sleep(0.01)
+
+        scope = web.scope_of(
+            {
+                "method": "GET", "scheme": "http", "path": "/background", "script_name": "", "query": b"", "headers": {},
+                "http_version": "1.1", "client": [], "server": [],
+            }
+        )
+        await m.app(scope, receive, send)
+        await second[0]
+
+    asyncio.run(story())
+    assert [[call.args for call in page.calls] for page in notebook.pages] == [[("after",)], [("after",)]]

@@ -65,6 +65,36 @@ def test_a_pool_serves_each_operation_as_its_own(load, notebook):
     ]
 
 
+@pytest.mark.parametrize("kind", ["executor", "pool"])
+def test_a_pool_made_inside_an_operation_is_not_its_own(load, notebook, kind):
+    """Its threads were started there, and serve others while that operation still runs: what others submit isn't its."""
+    inside, asked = threading.Event(), threading.Event()
+    pools = []
+
+    def lazily():
+        with notebook.open():
+            pools.append(ThreadPoolExecutor(1) if kind == "executor" else multiprocessing.pool.ThreadPool(1))
+            submit("first")
+            inside.set()
+            asked.wait(5)
+            submit("last")
+
+    def submit(x):
+        return pools[0].submit(load, x).result() if kind == "executor" else pools[0].apply(load, (x,))
+
+    making = threading.Thread(target=lazily)
+    making.start()
+    inside.wait(5)
+    submit("nobody's")
+    with notebook.open() as other:
+        submit("another's")
+    asked.set()
+    making.join()
+    pools[0].shutdown() if kind == "executor" else pools[0].terminate()
+    assert arguments(notebook.pages[0]) == ["first", "last"]
+    assert arguments(other) == ["another's"]
+
+
 def test_asyncio_tasks_executors_and_threads(load, notebook):
     """create_task, gather, to_thread, run_in_executor, call_soon_threadsafe."""
 

@@ -6,7 +6,7 @@ import http.client
 import io
 import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
-from wsgiref.util import FileWrapper
+from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
@@ -273,3 +273,16 @@ def test_an_endless_body_is_bounded(service, intercept, notebook, monkeypatch):
         response.write(chunk)
     assert len(response.getvalue()) == 20000
     assert lost[0] == "tape too large"
+
+
+@pytest.mark.parametrize("chunk", ["text", 5, None, 1.5], ids=["text", "number", "none", "object"])
+def test_chunks_that_are_no_bytes_reach_the_server_as_they_are(service, intercept, notebook, chunk):
+    """What a server makes of them is its own business; only the tape is given up."""
+    m = service.module("def app(environ, start_response):\n    start_response('200 OK', [])\n    return answer")
+    intercept(wsgi(f"{m.__name__}:app"))
+    for m.answer in ([chunk], iter([chunk])):
+        environ = {}
+        setup_testing_defaults(environ)
+        result = m.app(environ, lambda status, headers: None)
+        assert list(result) == [chunk]
+    assert len(notebook.pages) == 2

@@ -95,7 +95,8 @@ def drive(port):
         answer = requests.get(f"http://127.0.0.1:{port}/item/{item}", timeout=20).json()
         assert (answer["stock"]["item"], answer["count"], answer["last"]) == (item, 3 - n % 2, "carrot")
         answer = requests.get(f"http://127.0.0.1:{port}/remote/{item}", timeout=20).json()
-        assert answer == {"status": 200, "size": 10 * len(f"{item} of another service"), "head": f"{item} of another service"[:20]}
+        page = f"{item} of another service"
+        assert answer == {"status": 200, "size": 10 * len(page), "head": page[:20]}
 
 
 def recorded(pantry, command, **variables):

@@ -209,8 +209,7 @@ def test_a_disk_full_before_the_first_tape(tmp_path, plain):
     try:
         (disk / "tapes").mkdir()
         with open(disk / "filler", "wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
-            while True:
-                filler.write(bytes(4096))
+            any(filler.write(bytes(4096)) == 0 for _ in range(10_000))
         till = project(tmp_path, disk / "tapes")
         served = Served(till)
         assert served.answers == plain()
@@ -281,7 +280,12 @@ def test_a_folder_removed_while_it_is_recorded_to(tmp_path, plain, instead):
 
 @pytest.mark.parametrize(
     ("config", "said"),
-    [(None, "no such file"), ("operations: 7\n", "autoplayback.yaml:1"), ("a: [\n", "autoplayback.yaml:"), ("\x00", "autoplayback")],
+    [
+        (None, "no such file"),
+        ("operations: 7\n", "autoplayback.yaml:1"),
+        ("a: [\n", "autoplayback.yaml:"),
+        ("\x00", "autoplayback.yaml"),
+    ],
     ids=["missing", "wrong", "not YAML", "binary"],
 )
 def test_a_config_that_cannot_be_read(tmp_path, plain, config, said):

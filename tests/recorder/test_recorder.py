@@ -281,6 +281,37 @@ def test_a_fork_inside_an_operation_makes_no_second_tape(shop: Recorded) -> None
         interception.uninstall()
 
 
+@pytest.mark.parametrize("inside_a_call", [False, True])
+def test_a_worker_forked_inside_an_operation_records_its_own(shop: Recorded, inside_a_call: bool) -> None:
+    """A pool of processes made lazily, by a request: its workers belong to no request, and keep nothing of that one."""
+
+    def worker() -> int:
+        pid = os.fork()
+        if pid:
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        for _ in range(3):
+            shop.service.place({"item": "apple", "customer": "acme"})
+        os._exit(len(shop.sink.drafts))
+
+    shop.service.worker = worker
+
+    def forking() -> int:
+        result: int = shop.service.worker()
+        return result
+
+    shop.service.forking = forking
+    declared = [Declaration(Role.OPERATION, "recorded_shop:forking", "forking", settings=OperationSettings(target="x:y"))]
+    if inside_a_call:
+        declared.append(Declaration(Role.INPUT, "recorded_shop:worker", "worker", settings=InputSettings(target="x:y")))
+    interception = Interception(declared, shop.recorder)
+    interception.install()
+    try:
+        assert shop.service.forking() == 3
+        assert [draft.operation for draft in shop.sink.drafts] == ["forking"]
+    finally:
+        interception.uninstall()
+
+
 def test_what_sampling_leaves_out_hides_no_inner_operation() -> None:
     """An operation that isn't sampled still is the outermost one: what runs inside it makes no tape of its own."""
     recorded = Recorded(Everything(head=False))
