@@ -113,6 +113,7 @@ def replay(
     debug = debug or bool(debugpy)
     found = options.configuration(config, tapes)
     chosen_suite = _suite(found, suite)
+    _check_plug_ins(found, suite)
     cassette = options.cassette(found)
     cleanup = contextlib.ExitStack()
     try:
@@ -218,6 +219,16 @@ def _lane(
 def _file(found: Configuration) -> Path:
     assert found.file is not None  # `options.configuration` requires one
     return found.file
+
+
+def _check_plug_ins(found: Configuration, suite: str | None) -> None:
+    """Before anything is replayed: a comparator that nobody has installed would make each tape an error of its own."""
+    from autoplayback.equalizer.plugins import unavailable
+    from autoplayback.errors import ConfigError
+
+    absent = [(keys, fault) for keys, _, fault in unavailable(found.settings) if keys[0] != "suites" or keys[1] == suite]
+    if absent:
+        raise ConfigError(*((found.place(*keys), fault) for keys, fault in absent))
 
 
 def _suite(found: Configuration, name: str | None) -> Suite | None:

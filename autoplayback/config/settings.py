@@ -22,6 +22,7 @@ Name = Annotated[str, Meta(min_length=1)]
 TapesUrl = Annotated[str, _notation("tapes")]
 TargetGlob = Annotated[str, _notation("target")]
 Reference = Annotated[str, _notation("reference")]
+PlugIn = Annotated[str, _notation("plug-in")]
 Application = Annotated[str, _notation("application")]
 Instance = Annotated[str, _notation("instance")]
 Preset = Annotated[str, _notation("preset")]
@@ -96,12 +97,13 @@ class Compare(_Settings, frozen=True):
     """What may be renamed, if everywhere alike: `uuids`, `timestamps`, or the path of an id."""
     metrics: dict[ComparePath, Metric] = {}
     """Numbers with a better and a worse: `{"result.cost": {better: lower, tolerance: 0.5%}}`."""
-    comparator: Reference | None = None
-    """A function `(recorded, replayed, context) -> verdict` that judges instead, as `module:function`."""
-    extractor: Reference | None = None
-    """A function `(side) -> value`, as `module:function`: what is compared in place of the result."""
-    data: Reference | None = None
-    """A function `(recorded side) -> value`, as `module:function`: what the comparator finds as `context.data`."""
+    comparator: PlugIn | None = None
+    """A function `(recorded, replayed, context) -> verdict` that judges instead, as `module:function`; or the name under which an
+    installed package offers it (entry-point group `autoplayback.comparators`)."""
+    extractor: PlugIn | None = None
+    """A function `(side) -> value`, named alike: what is compared in place of the result."""
+    data: PlugIn | None = None
+    """A function `(recorded side) -> value`, named alike: what the comparator finds as `context.data`."""
     calls: Literal["count", "strict"] = "count"
     """`strict`: another number of calls of an input is a difference; `count`: it is only reported."""
     clock: Literal["now", "exact"] = "now"

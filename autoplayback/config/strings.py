@@ -11,6 +11,8 @@ from autoplayback.config.notations import NotationError
 
 COMPARE_ROOTS = ("result", "error", "outputs")
 RENAMED_KINDS = ("uuids", "timestamps")
+_BARE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+"""Of an entry point. One with dots would be taken for a reference without its colon."""
 
 
 def check_tapes(text: str) -> None:
@@ -42,6 +44,12 @@ def _package(text: str) -> None:
         if not part.isidentifier():
             raise NotationError(f"{text!r} is no package; write its dotted name, such as orders.models",
                                 text.index(part) if part else 0)
+
+
+def _plug_in(text: str) -> None:
+    # Whether a package offers the name is asked where tapes are compared: the recorded service needn't have it installed.
+    if not _BARE_NAME.fullmatch(text):
+        notations.reference(text)
 
 
 def _metadata_path(text: str) -> None:
@@ -82,6 +90,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "tapes": check_tapes,
     "target": notations.target,
     "reference": notations.reference,
+    "plug-in": _plug_in,
     "moved": notations.moved,
     "application": notations.application,
     "instance": _instance,

@@ -45,7 +45,7 @@ class Drift:
 
     @property
     def verdict(self) -> str:
-        """`degraded` or `improved` where the whole interval lies beyond what is allowed, else `equal`: also where it isn't judged."""
+        """`degraded` or `improved` where the whole interval lies beyond what is allowed, else (also where not judged) `equal`."""
         if not self.judged:
             return "equal"
         low, high = (self.low, self.high) if self.better == "lower" else (-self.high, -self.low)

@@ -13,13 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from autoplayback.config.nearest import suggestion
+from autoplayback.config.settings import Compare, Settings
 from autoplayback.equalizer.sides import Side
 from autoplayback.equalizer.verdict import Difference, Judgement, Verdict
 from autoplayback.errors import AutoplaybackError, ReplayError
 from autoplayback.tape.model import Tape
 from autoplayback.tape.values import Tagged, Trust, inspect, named, rebuild
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "autoplayback.comparators"
 _NOBODY = Trust(frozenset(), {})
@@ -178,13 +183,7 @@ def load(reference: str) -> Callable[..., Any]:
     """The function that `module:function`, or the name of an entry point, means. ReplayError where there is none."""
     try:
         if ":" not in reference:
-            from importlib.metadata import entry_points
-
-            points = list(entry_points(group=GROUP, name=reference))
-            if not points:
-                known = ", ".join(sorted(point.name for point in entry_points(group=GROUP))) or "none is installed"
-                raise ReplayError(f"no comparator is named {reference!r} (group {GROUP}: {known})")
-            found = points[0].load()
+            found = _offered(reference).load()
         else:
             module, _, name = reference.partition(":")
             found = importlib.import_module(module)
@@ -197,6 +196,33 @@ def load(reference: str) -> Callable[..., Any]:
     if not callable(found):
         raise ReplayError(f"{reference} is no function")
     return found  # type: ignore[no-any-return]
+
+
+def _offered(name: str) -> EntryPoint:
+    """What an installed package offers under a name."""
+    from importlib.metadata import entry_points
+
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in points:
+        known = suggestion(name, points, what="there are") or f"; no package with entry points {GROUP} is installed"
+        raise ReplayError(f"no installed package offers {name!r}{known}; a function is written module:function")
+    return points[name]
+
+
+def unavailable(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """Of each plug-in that the config names and no installed package offers: its place in the config, its name, what is wrong."""
+    levels: list[tuple[tuple[str | int, ...], Compare]] = [(("compare",), settings.compare)]
+    levels += [(("operations", at, "compare"), operation.compare) for at, operation in enumerate(settings.operations)]
+    levels += [(("suites", name, "compare"), suite.compare) for name, suite in settings.suites.items()]
+    for place, compare in levels:
+        for field_ in ("comparator", "extractor", "data"):
+            name = getattr(compare, field_)
+            if name is None or ":" in name:
+                continue
+            try:
+                _offered(name)
+            except ReplayError as error:
+                yield (*place, field_), name, f"{field_}: {error}"
 
 
 def call(reference: str, *arguments: Any) -> Any:

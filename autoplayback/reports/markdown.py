@@ -69,7 +69,7 @@ def _head(summary: Summary) -> str:
         if drift.described() not in summary.because and (not drift.group or drift.verdict != "equal")
     ][:50]
     lines += [f"- rule that matched nothing: {code(rule)}" for rule in summary.unmatched]
-    lines += [f"- rule at a place where nothing varied, though elsewhere it did; still needed? {code(rule)}" for rule in summary.idle]
+    lines += [f"- rule where nothing varied, though elsewhere it did; still needed? {code(rule)}" for rule in summary.idle]
     return "\n".join(lines) + "\n"
 
 

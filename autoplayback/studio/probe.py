@@ -31,6 +31,8 @@ TIMEOUT = 120.0
 
 def findings(configuration: Configuration, python: str, workdir: Path, timeout: float = TIMEOUT) -> list[dict[str, Any]]:
     """A finding for each declaration, in the config's order. Raises ConfigError where the process could not say."""
+    from autoplayback.equalizer.plugins import unavailable
+
     environment = {key: value for key, value in os.environ.items() if key != "AUTOPLAYBACK"}
     environment["AUTOPLAYBACK_CONFIG"] = str(configuration.file)
     environment["PYTHONPATH"] = os.pathsep.join(
@@ -58,6 +60,8 @@ def findings(configuration: Configuration, python: str, workdir: Path, timeout: 
         if not text:
             raise ConfigError((None, _without_answer(python, process.returncode, _content(output))))
     found: list[dict[str, Any]] = json.loads(text)["findings"]
+    for keys, name, fault in unavailable(configuration.settings):  # asked here: comparing is this process' affair
+        found.append(_absent(fault, name, str(configuration.place(*keys) or "")))
     shown = os.path.relpath(configuration.file or "")
     for finding in found:
         if finding["place"] and not shown.startswith(".."):
@@ -185,11 +189,15 @@ def _comparators(compare: Compare) -> list[dict[str, Any]]:
     found = []
     for name in ("comparator", "extractor", "data"):
         reference = getattr(compare, name)
-        fault = reference and _reference_fault(reference, name)
+        fault = reference and ":" in reference and _reference_fault(reference, name)
         if fault:
-            found.append({"role": "compare", "target": reference, "name": name, "matched": [], "technique": "", "warnings": [],
-                          "error": fault, "place": None})
+            found.append(_absent(fault, reference, None))
     return found
+
+
+def _absent(fault: str, name: str, place: str | None) -> dict[str, Any]:
+    return {"role": "compare", "target": name, "name": name, "matched": [], "technique": "", "warnings": [], "error": fault,
+            "place": place}
 
 
 def _reference_fault(reference: str, what: str) -> str | None:

@@ -162,3 +162,33 @@ def test_suites_select_and_judge(service: Service) -> None:
     done = replay(service, "--suite", "two", "--json", "-")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) == 3
+
+
+def offering(site: Path) -> None:
+    """Installs, as pip would, a package that offers the comparator `lenient`."""
+    (site / "acme_compare.py").write_text("def lenient(recorded, replayed, context): return ('improved', 'lenient is content')\n")
+    info = site / "acme_compare-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-compare\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[autoplayback.comparators]\nlenient = acme_compare:lenient\n")
+
+
+def test_an_installed_package_offers_a_comparator_by_name(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It judges; a name that nobody offers is told once, with its place and the nearest one, before anything is replayed."""
+    site = tmp_path / "site"
+    site.mkdir()
+    offering(site)
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ROOT}")
+    service.code(CODE.replace("return value", "return [value]"))
+    service.config(CONFIG + "compare: {comparator: lenient}\n")
+    found = replay(service)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "lenient is content" in found.stdout
+    service.config(CONFIG + "compare: {comparator: lenent}\n")
+    for command in ("replay", "check"):
+        refused = service.run(sys.executable, "-m", "autoplayback.cli", command)
+        assert refused.returncode == 2
+        assert "no installed package offers 'lenent'; did you mean 'lenient'?" in refused.stdout + refused.stderr
+        assert "autoplayback.yaml:" in refused.stdout + refused.stderr
