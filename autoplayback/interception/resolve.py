@@ -15,6 +15,7 @@ from typing import Any
 from autoplayback.config.nearest import suggestion
 from autoplayback.errors import TargetError
 from autoplayback.interception import inplace
+from autoplayback.interception.signatures import parameters_of
 from autoplayback.interception.target import Shape
 
 _MISSING = object()
@@ -233,7 +234,7 @@ def shape_of(value: Any) -> Shape:
 def signature_of(value: Any, *, receives: bool) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
     """The names and kinds of the parameters, without self or cls, and those defaults which are plain scalars."""
     try:
-        parameters = list(inspect.signature(value).parameters.values())
+        parameters = parameters_of(value)
     except (TypeError, ValueError):
         return (), {}
     if (
