@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
@@ -120,3 +123,72 @@ def test_requests_served_at_once_each_get_their_own_tape_and_replay_equal(tmp_pa
     assert changed.status == 1
     assert changed.verdicts == {"equal": 120, "different": 40}, changed.failures()
     assert any("publish" in difference["at"] for result in changed.results for difference in result["differences"])
+
+
+PID = """
+import os
+from fastapi import FastAPI
+app = FastAPI()
+
+def table(n):
+    return {"n": n, "process": os.getpid()}
+
+@app.get("/{n}")
+def number(n: int):
+    return table(n)
+"""
+
+
+def drive(port, numbers):
+    """A request for each number from several clients; the processes that answered."""
+
+    def ask(n):
+        answer = requests.get(f"http://127.0.0.1:{port}/{n}", timeout=20).json()
+        assert answer["n"] == n
+        return answer["process"]
+
+    with ThreadPoolExecutor(4) as pool:
+        return set(pool.map(ask, numbers))
+
+
+def numbers_on_tapes(project):
+    return sorted(int(tape["metadata"]["path"].strip("/")) for tape in project.tapes())
+
+
+def test_workers_killed_lose_nothing_that_ended_half_a_second_before(tmp_path):
+    """SIGKILL to uvicorn's supervisor and all its workers."""
+    project = Project(tmp_path, CONFIG.partition("inputs:")[0] + "inputs: [{target: 'trips:table'}]\n", trips=PID)
+    port = processes.free_port()
+    command = [sys.executable, "-m", "uvicorn", "--workers", "2", "--port", str(port), "--log-level", "warning", "trips:app"]
+    with project.serving(command, port, stop=signal.SIGKILL) as server:
+        workers = drive(port, range(60))
+        time.sleep(0.5)
+        for process in workers | {server.pid}:
+            os.kill(process, signal.SIGKILL)
+    assert numbers_on_tapes(project) == list(range(60))
+    replay = project.replay()
+    assert replay.verdicts == {"equal": 60}, replay.failures()
+
+
+def test_workers_restarted_by_hup_leave_their_tapes(tmp_path):
+    """uvicorn's supervisor starts each worker anew, one after the other."""
+    project = Project(tmp_path, CONFIG.partition("inputs:")[0] + "inputs: [{target: 'trips:table'}]\n", trips=PID)
+    port = processes.free_port()
+    command = [sys.executable, "-m", "uvicorn", "--workers", "2", "--port", str(port), "--log-level", "warning", "trips:app"]
+    with project.serving(command, port) as server:
+        before = drive(port, range(30))
+        server.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 30
+        while any(map(_alive, before)) and time.monotonic() < until:
+            time.sleep(0.1)
+        after = drive(port, range(30, 60))
+    assert not before & after
+    assert numbers_on_tapes(project) == list(range(60))
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -99,10 +99,11 @@ def test_stopped_gracefully_every_request_is_on_a_tape(project, options):
     check(project, 60)
 
 
-def test_killed_without_warning_what_ended_half_a_second_before_is_on_disk(project):
+@pytest.mark.parametrize("options", [["--threads", "4"], ["--worker-class", "gevent"]], ids=" ".join)
+def test_killed_without_warning_what_ended_half_a_second_before_is_on_disk(project, options):
     """SIGKILL to the master and all its workers at once."""
     port = processes.free_port()
-    command = gunicorn(port, "--workers", "2", "--threads", "4")
+    command = gunicorn(port, "--workers", "2", *options)
     with project.serving(command, port, stop=signal.SIGKILL) as server:
         workers = drive(port, range(60))
         time.sleep(0.5)
