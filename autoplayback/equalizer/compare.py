@@ -139,7 +139,7 @@ class _Comparison:
             _walk(first, old, new)
         differ = Differ(self.book, most=MOST, renames=renames, windows=self._windows())
         _walk(differ, old, new)
-        readings, odd = metrics.readings(old, new, self.book)
+        readings, odd = metrics.readings(old, new, self.book, differ.left)
         raw = differ.differences + odd
         if self.book.compare.calls == "strict":
             raw += [RawDifference(("calls", *name.split(".")), one, other) for name, (one, other) in self.counts.items()]

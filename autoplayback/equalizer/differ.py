@@ -46,6 +46,7 @@ class RawDifference:
 Frame = tuple[Link, Any, Any, State[Rule], bool, int]
 """Place, recorded, replayed, the rules' state, whether `include` names it or a place above it, depth."""
 
+_MOST_LEFT = 10_000
 _SHORTCUT_DEPTH = 32
 """Deeper than this, subtrees aren't compared as a whole before they are walked, nor lists aligned: each level would read
 all below it."""
@@ -67,6 +68,8 @@ class Differ:
     ) -> None:
         self.differences: list[RawDifference] = []
         self.truncated = False
+        self.left: list[RawDifference] = []
+        """What differs where a metric stands: no difference once the metric has read it, but else it must not pass unseen."""
         self.varied: set[Rule] = set()
         """The rules which hid or forgave a difference."""
         self._book = book
@@ -112,6 +115,10 @@ class Differ:
                 self.varied.add(treatment.ignore)
             return
         if treatment.metric is not None:
+            if not same(recorded, replayed):
+                if len(self.left) >= _MOST_LEFT:
+                    raise ReplayError("a metric's path means too many places of one result; name one number")
+                self.left.append(RawDifference(unrolled(link), recorded, replayed))
             return
         if treatment.include is not None:
             included = True
@@ -180,6 +187,9 @@ class Differ:
         one, other = recorded.value, replayed.value
         if recorded.kind == "array":
             one, other = arrays.nested(recorded), arrays.nested(replayed)
+            if one is not None and other is not None:
+                kinds = arrays.dtype(recorded), arrays.dtype(replayed)
+                self._stack.append(((link, "dtype"), *kinds, state.step("dtype"), included, depth))
         elif recorded.kind != "exception" and not same(recorded.extra, replayed.extra):
             return False
         if recorded.kind == "dict" and (isinstance(one, list) or isinstance(other, list)):
@@ -234,7 +244,7 @@ class Differ:
             if other is MISSING and one is None and nulls is not None:
                 self.varied.add(nulls)
                 continue
-            part = _part(key)
+            part = part_of(key)
             frames.append(((link, part), one, other, state.step(part), included, depth))
         keys = {key: type(key) for key in recorded}
         for key, other in replayed.items():
@@ -243,7 +253,7 @@ class Differ:
             if other is None and nulls is not None:
                 self.varied.add(nulls)
                 continue
-            part = _part(key)
+            part = part_of(key)
             frames.append(((link, part), MISSING, other, state.step(part), included, depth))
         self._stack.extend(reversed(frames))
 
@@ -331,7 +341,7 @@ class Differ:
         if isinstance(item, Tagged):
             return [item.kind, item.type, self._projected(item.value, state, depth + 1)]
         if isinstance(item, dict):
-            return {str(key): self._projected(value, state.step(_part(key)), depth + 1) for key, value in item.items()}
+            return {str(key): self._projected(value, state.step(part_of(key)), depth + 1) for key, value in item.items()}
         if isinstance(item, list):
             return [self._projected(value, state.step(i), depth + 1) for i, value in enumerate(item)]
         return item
@@ -390,11 +400,12 @@ def _entries(recorded: Any, replayed: Any) -> list[tuple[Part, Any, Any]]:
     found: list[tuple[Part, Any, Any]] = []
     for i, j in pairs:
         key = sides[0][i][0] if i is not None else sides[1][j or 0][0]
-        found.append((_part(key), MISSING if i is None else sides[0][i][1], MISSING if j is None else sides[1][j][1]))
+        found.append((part_of(key), MISSING if i is None else sides[0][i][1], MISSING if j is None else sides[1][j][1]))
     return found[::-1]
 
 
-def _part(key: Any) -> Part:
+def part_of(key: Any) -> Part:
+    """How the key of a dict stands in a path."""
     if isinstance(key, (str, int)) and not isinstance(key, bool):
         return key
     return render(key, 60)

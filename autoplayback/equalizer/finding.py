@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from autoplayback.config.paths import Part, State, children
-from autoplayback.equalizer import content
-from autoplayback.equalizer.differ import Link, unrolled
+from autoplayback.equalizer import arrays, content
+from autoplayback.equalizer.differ import Link, part_of, unrolled
 from autoplayback.equalizer.rules import Rule, Rulebook
 from autoplayback.equalizer.sides import Side
 from autoplayback.tape.values import Tagged
@@ -41,13 +41,26 @@ def places(
         yield from ((rule, unrolled(link), value) for rule in state.accepted if rule in wanted)
         if state.dead:
             continue
-        tree = value.value if isinstance(value, Tagged) and value.kind in ("str", "bytes") else value
+        tree = _inside(value)
         if isinstance(tree, (str, bytes)):
             tree = content.structure(tree)
         below: list[tuple[Link, Any, State[Rule]]] = [
             ((link, part), child, further) for part, child in children(tree) if not (further := state.step(part)).dead
         ]
         todo.extend(reversed(below))
+
+
+def _inside(value: Any) -> Any:
+    """What stands below a value under the names that comparing gives it."""
+    if not isinstance(value, Tagged):
+        return value
+    if value.kind in ("str", "bytes"):
+        return value.value
+    if value.kind == "array":
+        return arrays.nested(value)
+    if value.kind == "dict" and isinstance(value.value, list):
+        return {part_of(key): child for key, child in value.value}
+    return value
 
 
 def present(sides: Collection[Side], book: Rulebook, wanted: Collection[Rule]) -> set[Rule]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from autoplayback.config.notations import allowance, share
@@ -27,8 +28,13 @@ def allowed(tolerance: float | str, recorded: float) -> float:
     return amount * abs(recorded) if relative else amount
 
 
-def readings(recorded: Side, replayed: Side, book: Rulebook) -> tuple[list[Reading], list[RawDifference]]:
-    """Every metric found, and as differences those places where only one side has a finite number."""
+def readings(
+    recorded: Side, replayed: Side, book: Rulebook, left: Iterable[RawDifference]
+) -> tuple[list[Reading], list[RawDifference]]:
+    """Every metric found, and as differences those places where only one side has a finite number.
+
+    `left` is what comparing left to the metrics; what none of them could read is a difference after all.
+    """
     found: list[Reading] = []
     odd: list[RawDifference] = []
     if not book.metrics:
@@ -46,6 +52,7 @@ def readings(recorded: Side, replayed: Side, book: Rulebook) -> tuple[list[Readi
         found.append(
             Reading(name, float(before), float(after), metric.better, allowed(metric.tolerance, float(before)), drift(metric))
         )
+    odd += [difference for difference in left if difference.parts not in old and difference.parts not in new]
     return found, odd
 
 
