@@ -60,9 +60,10 @@ class Acceptance:
         )
 
     def gone(self, result: Result) -> list[str]:
-        """Places that were accepted as different and no longer are."""
+        """Places that were accepted as different, or as worse, and no longer are."""
         still = {difference.at for difference in result.differences}
-        return [at for at in self.differences if at not in still]
+        better = [reading.path for reading in result.metrics if reading.path in self.metrics and not reading.degraded]
+        return [at for at in self.differences if at not in still] + better
 
 
 def accepted(result: Result, reason: str, author: str, date: str) -> Acceptance | str:
@@ -137,6 +138,9 @@ class Acceptances:
                 **result.more,
                 "accepted": {"verdict": result.verdict.value, "by": entry.author, "on": entry.date, "reason": entry.reason},
             }
+            # The run's mean too starts from what was accepted, or accepting each tape would never let the run pass.
+            readings = tuple(replace(each, recorded=entry.metrics.get(each.path, each.recorded)) for each in result.metrics)
+            result = replace(result, metrics=readings)
             return replace(
                 result, verdict=Verdict.EQUAL, reason=entry.by, notes=(*notes, f"was {result.verdict.value}"), more=more
             )

@@ -10,7 +10,6 @@ from autoplayback.equalizer import content, showing
 from autoplayback.equalizer.rules import RENAMED_KINDS, with_index
 from autoplayback.equalizer.sides import side
 from autoplayback.equalizer.verdict import Difference, Judgement
-from autoplayback.errors import AutoplaybackError
 from autoplayback.tape.model import Call, End, Tape
 from autoplayback.tape.values import Tagged, inspect, named, render
 
@@ -37,7 +36,7 @@ def detail(recorded: Tape, replayed: Tape, judgement: Judgement) -> dict[str, An
         if replayed.playback is not None:
             found["timeline"]["matched"] = [[new, old] for new, old, _ in replayed.playback.matched[:_MOST_CALLS]]
             found["timeline"]["unused"] = list(replayed.playback.unused_calls)
-    except (AutoplaybackError, RecursionError, ValueError):
+    except Exception:  # whatever it is, it may cost this tape its tree, not the run its end
         found.setdefault("tree", [])
     return found
 
@@ -97,8 +96,12 @@ class _Tree:
         for parts, tree in side(tape).roots():
             level = roots
             for part in parts[:-1]:
-                level = level.setdefault(part, {})
-            level[parts[-1]] = tree
+                below = level.get(part)
+                if not isinstance(below, dict):  # `connect` is an output, and so is `connect.execute`: both hang here
+                    below = level[part] = {} if below is None else dict(paths.children(below))
+                level = below
+            there = level.get(parts[-1])
+            level[parts[-1]] = {**dict(paths.children(tree)), **there} if isinstance(there, dict) else tree
         return self._children(roots, self._differences, self._rules.start)
 
     def _children(self, value: Any, trie: dict[Part, Any], state: paths.State[str]) -> list[Node]:

@@ -84,7 +84,7 @@ class Result:
         """What failures of one cause have in common: the operation, the verdict and the places, without indexes and values."""
         if self.misses:
             first = self.misses[0]
-            what = f"{first.kind} {first.target}"
+            what = f"{first.kind} {first.target} {first.site}"
         elif self.differences and self.verdict is not Verdict.FAILED:
             what = " ".join(dict.fromkeys(_pattern(difference) for difference in self.differences[:20]))
         elif self.verdict in (Verdict.DEGRADED, Verdict.IMPROVED):

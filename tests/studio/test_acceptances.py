@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from autoplayback.errors import ConfigError
 from autoplayback.studio import results
 from autoplayback.studio.acceptances import FILE, Acceptance, Acceptances, accepted, matching
 from autoplayback.studio.results import Result
+from autoplayback.studio.tally import Summary, Tally
 from autoplayback.tape.model import Miss
 from tests.equalizer.tapes import Raises, replay, tape
 
@@ -70,6 +72,28 @@ def test_an_accepted_metric_may_not_get_worse_again() -> None:
     kept = Acceptances([entry(result({"cost": 100.0}, {"cost": 105.0}, **rules))])
     assert kept.applied(result({"cost": 100.0}, {"cost": 105.5}, **rules)).verdict is Verdict.EQUAL
     assert kept.applied(result({"cost": 100.0}, {"cost": 108.0}, **rules)).verdict is Verdict.DEGRADED
+
+
+def test_a_run_of_accepted_metrics_passes_and_tells_when_they_are_back() -> None:
+    """The mean over the run starts from the accepted value; at the recorded one again, the entry can be deleted."""
+    rules = {"metrics": {"result.cost": Metric(better="lower", tolerance="1%")}}
+
+    def run(cost: float) -> Summary:
+        tally = Tally()
+        for number in range(10):
+            found = replace(result({"cost": 100.0}, {"cost": cost}, **rules), tape=f"T{number}")
+            tally.add(kept.applied(found))
+        return tally.summary()
+
+    dearer = result({"cost": 100.0}, {"cost": 105.0}, **rules)
+    kept = Acceptances()
+    assert run(105.0).exit == 1
+    for number in range(10):
+        kept.add(entry(replace(dearer, tape=f"T{number}")))
+    accepted_run, dearer_again, back = run(105.0), run(105.5), run(100.0)
+    assert (accepted_run.exit, accepted_run.because, accepted_run.vanished) == (0, (), ())
+    assert dearer_again.exit == 1
+    assert len(back.vanished) == 10
 
 
 def test_an_accepted_failure_is_of_that_error() -> None:
