@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from autoplayback.player.options import Options
 
 Places = Callable[..., "Place | None"]
+ROOM = 64 << 10
+"""Bytes that a tape is left beside the largest content of a file."""
 _recording: Interception | None = None
 
 
@@ -71,6 +73,7 @@ def declarations(settings: Settings, place: Places | None = None) -> list[Declar
     from autoplayback.interception import entropy
     from autoplayback.interception.target import Declaration, Role
     from autoplayback.presets import expand
+    from autoplayback.tape.encoder import LIMIT
 
     def where(*keys: str | int) -> Place | None:
         return place(*keys) if place is not None else None
@@ -83,6 +86,8 @@ def declarations(settings: Settings, place: Places | None = None) -> list[Declar
                 Role.OPERATION, text, operation.name, shape, operation.wrap, settings=operation, place=where("operations", index)
             )
         )
+    # A content that alone reaches the bound of a value or a tape would cost the whole of it.
+    file_limit = min(settings.limits.max_file_mb << 20, (settings.limits.tape_mb << 20) - ROOM, LIMIT - ROOM)
     groups: list[tuple[str, Role, list[CallSettings]]] = [
         ("inputs", Role.INPUT, list(settings.inputs)),
         ("outputs", Role.OUTPUT, list(settings.outputs)),
@@ -94,7 +99,11 @@ def declarations(settings: Settings, place: Places | None = None) -> list[Declar
                 found.extend(expand(entry.preset, role, entry, at))
             elif entry.target is not None:
                 handle = entry.returns == "handle"
-                found.append(Declaration(role, entry.target, entry.alias, None, entry.wrap, handle, settings=entry, place=at))
+                found.append(
+                    Declaration(
+                        role, entry.target, entry.alias, None, entry.wrap, handle, settings=entry, place=at, file_limit=file_limit
+                    )
+                )
     found.extend(entropy.declarations())
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from autoplayback.tape.values import Tagged, inspect, named
 
 _WEB = ("wsgi", "asgi")
 _FAILED_STATUS = 500
+_FILE = "autoplayback.tape.files:File"
+_TEXT = 1 << 20
+"""Bytes of a file up to which its text is compared, and shown, piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,26 @@ def side(tape: Tape, names: Mapping[str, str] | None = None, moved: Mapping[str,
         if call.target.role == "output":
             name = call.target.name
             arguments = _by_name(named(call.arguments, call.target.parameters))
+            arguments = {key: attached(argument) for key, argument in arguments.items()}
             if handles or moved:
                 arguments = rewritten(arguments, handles, moved or {})
             outputs.setdefault((names or {}).get(name, name), []).append({"args": arguments})
     return Side(outcome.end, result, error, outputs, status)
+
+
+def attached(argument: Any) -> Any:
+    """An argument with its files (`files:`) as they are compared: text by its structure, other content by size and digest."""
+    if isinstance(argument, list):
+        return [attached(item) for item in argument]
+    if not isinstance(argument, Tagged) or argument.type != _FILE or not isinstance(argument.value, dict):
+        return argument
+    fields = dict(argument.value)
+    data = fields.get("content")
+    if not isinstance(data, bytes):
+        return {name: fields.get(name) for name in ("path", "size", "sha256")}
+    if len(data) <= _TEXT and (text := content.text(data)) is not None:
+        return {"path": fields.get("path"), "content": text}
+    return {"path": fields.get("path"), "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _by_name(arguments: dict[str, Any]) -> dict[str, Any]:

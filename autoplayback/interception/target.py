@@ -51,6 +51,8 @@ class Declaration:
     place: Place | None = None
     trusts: tuple[str, ...] = ()
     """Packages, beside the target's own, whose classes its answers may be made of."""
+    file_limit: int = 500 << 20
+    """Bytes of a file named by `files:` up to which its content is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Any
 
 from autoplayback.errors import TargetError
 from autoplayback.interception import handles, inplace, overrides, resolve
+from autoplayback.interception.files import FileCodec
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import Located
 from autoplayback.interception.target import Declaration, Shape, Target
@@ -283,6 +284,9 @@ class _Holder:
     def _target(self, value: Any, shape: Shape, receives: bool) -> Target:
         codec = self.declaration.codec
         parameters, defaults = (codec.parameters, {}) if codec is not None else resolve.signature_of(value, receives=receives)
+        files: list[str] = getattr(self.declaration.settings, "files", [])
+        if files and codec is None and shape in (Shape.FUNCTION, Shape.COROUTINE) and not self.declaration.handle:
+            codec = FileCodec(files, parameters, self.declaration.file_limit)
         extra: dict[str, Any] = {"declaration": self.declaration, "defaults": defaults}
         return Target(
             self.declaration.role,

@@ -105,6 +105,19 @@ def unfinished(target: Target, call: Call, at: int) -> Miss:
     )
 
 
+def withheld(target: Target, call: Call, reason: str, at: int) -> Miss:
+    """The miss for a recorded call whose answer isn't whole on the tape."""
+    return Miss(
+        "unanswered",
+        target.name,
+        f"{target.name} can't be answered: {reason}",
+        describe(service_frame(sys._getframe(1))),
+        f"call #{call.seq}",
+        "\n".join([f"{group_name(target)}:", *entry(target), "    on_missing: call   # or {return: ...}"]),
+        at,
+    )
+
+
 def overread(target: Target, call: Call, items: int, at: int) -> Miss:
     """The miss for a stream that is read on past where the recorded reader stopped."""
     return Miss(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from time import process_time_ns
 from typing import Any, NoReturn
 
-from autoplayback.errors import AutoplaybackError, Diverged
+from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.context import Muted, Scope, current
 from autoplayback.interception.handles import Handle, is_handle, replayed, state
 from autoplayback.interception.protocol import Answer, Interceptor
@@ -240,7 +240,11 @@ class Session:
         if target.codec is not None:
             if answer.error is not None:
                 return Answer(error=target.codec.failed(answer.error, receiver))
-            return Answer(value=target.codec.closed(answer, receiver, args, kwargs))
+            try:
+                return Answer(value=target.codec.closed(answer, receiver, args, kwargs))
+            except ReplayError as error:
+                with self._lock:
+                    self._miss(misses.withheld(target, call, str(error), self._answered))
         return answer
 
     def _items(self, target: Target, call: Call, note: CallDraft) -> Generator[Any, None, Any]:
