@@ -134,8 +134,10 @@ def _fault(declaration: Declaration) -> str | None:
         return error.reason
     except BaseException as error:  # a module may also exit the process: that is its answer
         return f"importing {declaration.target.partition(':')[0]} failed: {_raised(error)}"
-    if declaration.role.value != "operation" or declaration.settings is None:
+    if declaration.settings is None:
         return None
+    if declaration.role.value != "operation":
+        return _files_fault(declaration, located)
     return _instance_fault(declaration.settings, located[0]) or _metadata_fault(declaration.settings, located[0])
 
 
@@ -163,6 +165,31 @@ def _instance_fault(settings: OperationSettings, located: Any) -> str | None:
                 "add `instance: module:factory`, or `instance: recorded`")
     except ValueError:
         return None  # no signature to read: only a try would tell
+    return None
+
+
+def _files_fault(declaration: Declaration, located: list[Any]) -> str | None:
+    """Whether each name under `files:` is a parameter, of a call whose files can be kept."""
+    from autoplayback.config.nearest import suggestion
+    from autoplayback.interception import resolve
+
+    names = getattr(declaration.settings, "files", [])
+    if not names:
+        return None
+    if declaration.codec is not None or declaration.handle:
+        return "files: works for functions with a value for a result, not for presets and `returns: handle`"
+    known: dict[str, int] = {}
+    for one in located:
+        function = list(resolve.innermost(one.raw))[-1]
+        function = getattr(function, "__func__", function)
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            return f"files: works for functions and coroutines; {one.qualname} is a generator"
+        known |= dict(resolve.signature_of(function, receives=one.method)[0])
+    if not known or inspect.Parameter.VAR_KEYWORD in known.values():
+        return None
+    for name in names:
+        if name not in known:
+            return f"files: there is no parameter {name!r}{suggestion(name, known, what='there are')}"
     return None
 
 
