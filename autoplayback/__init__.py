@@ -17,6 +17,8 @@ The way of the data, and of the reader:
                                               └ equalizer ── studio ── reports
 
 Start at `bootstrap`, which joins these; then `interception.protocol`, the one seam between what is wrapped and what is done.
+
+PYTEST_DONT_REWRITE: in a recorded process this package is there before pytest is, which would warn of it, as we have a plug-in.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -156,6 +156,18 @@ def test_the_import_records_where_python_skips_site(project):
     assert recorded(project)
 
 
+def test_pytest_in_a_recorded_process_has_nothing_to_warn_of(project):
+    """It wants to rewrite the packages of its plug-ins, ours too, which is imported already: under `-W error` that ended it."""
+    code = (
+        "import sys; from _pytest.assertion.rewrite import AssertionRewritingHook\n"
+        "from _pytest.config import get_config\n"
+        "assert 'autoplayback' in sys.modules\n"
+        "AssertionRewritingHook(get_config()).mark_rewrite('autoplayback')\n"
+    )
+    done = python("-W", "error", "-c", code, folder=project, AUTOPLAYBACK="record")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 class TestSitecustomize:
     """The way in for installs without .pth files: our folder on PYTHONPATH."""
 
