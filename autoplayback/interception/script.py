@@ -17,6 +17,7 @@ from typing import Any
 
 from autoplayback.interception.faults import report
 from autoplayback.originals import open
+from autoplayback.tape.names import call_program
 
 _HOLE = "<autoplayback: a target may have been defined>"
 
@@ -45,6 +46,7 @@ def watch(modules: Collection[str], names: Callable[[str], Collection[str]], def
         module = _module_of(main, code.co_filename, modules)
         if module is None:
             return
+        call_program(module)
         try:
             with open(code.co_filename, "rb") as file:
                 replacement = instrumented(file.read(), code.co_filename, names(module), lambda: defined(module, main))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autoplayback.tape import rows, state
 from autoplayback.tape.adapters import registry
-from autoplayback.tape.names import type_name
+from autoplayback.tape.names import home, type_name
 from autoplayback.tape.opaque import Opaque, OpaqueException
 from autoplayback.tape.wire import ATOMS, STRICT, Code, Ext, pack, packb
 
@@ -190,7 +190,7 @@ def _function_reference(value: Any) -> str:
     owner = value.__self__ if isinstance(value, types.BuiltinFunctionType) else None
     if not (owner is None or isinstance(owner, types.ModuleType)):
         return ""  # a method of a built-in object
-    return f"{module}:{name}" if isinstance(module, str) else ""
+    return f"{home(module)}:{name}" if isinstance(module, str) else ""
 
 
 def _module(walk: Walk, value: types.ModuleType) -> Any:
