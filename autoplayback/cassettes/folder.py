@@ -180,16 +180,21 @@ class FolderCassette:
             known = self._catalog.segments()
         changed = sorted(name for name, stamp in stamps.items() if known.get(name) != stamp)
         gone = [name for name in known if name not in stamps or name in changed]
-        self._catalog.update(((name, stamps[name], rows) for name in changed if (rows := self._rows_of(name)) is not None), gone)
+        found = ((name, rows) for name in changed if (rows := self._rows_of(name)) is not None)
+        # A damaged segment is read anew each time, so that each reader is told.
+        self._catalog.update(((name, "" if name in self.skipped else stamps[name], rows) for name, rows in found), gone)
 
     def _rows_of(self, name: str) -> list[Located] | None:
         try:
-            return read_rows(self.folder / name)
+            rows, lost = read_segment(self.folder / name)
         except FileNotFoundError:
             return None
         except (TapeError, OSError) as error:
             self.skipped[name] = str(error)
             return None
+        if lost:
+            self.skipped[name] = lost
+        return rows
 
     def _open_segments(self) -> Iterator[tuple[Path, Scan]]:
         for path in sorted(self.folder.glob("*" + OPEN)):
@@ -267,7 +272,13 @@ _NOWHERE = Summary("", "", 0, 0.0, "returned", 0, 0)
 
 
 def read_rows(path: Path) -> list[Located]:
-    """The rows of a sealed segment from its footer, or by a scan where that is cut off. TapeError where it is no segment."""
+    """The rows of a sealed segment. TapeError where it is no segment."""
+    return read_segment(path)[0]
+
+
+def read_segment(path: Path) -> tuple[list[Located], str]:
+    """The rows of a sealed segment from its footer, or by a scan where that is cut off; and what it lost (empty: nothing).
+    TapeError where it is no segment."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         segment.read_header(file.read(4096))
@@ -276,11 +287,12 @@ def read_rows(path: Path) -> list[Located]:
         if place is not None:
             file.seek(place[0])
             try:
-                return segment.read_index(file.read(place[1]), place[0])
+                return segment.read_index(file.read(place[1]), place[0]), ""
             except TapeError:
                 pass
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-            return segment.scan(view).entries
+            entries = segment.scan(view).entries
+            return entries, f"damaged or cut off: of its tapes only {len(entries)} can be found"
 
 
 def check_segment(name: str, data: bytes, *, sealed: bool = True) -> Iterator[Problem]:

@@ -114,6 +114,9 @@ def replay(
     found = options.configuration(config, tapes)
     chosen_suite = _suite(found, suite)
     _check_plug_ins(found, suite)
+    for flag, path in (("--junit", junit), ("--html", html), ("--markdown", markdown), ("--json", json_file)):
+        if path is not None and os.path.isdir(path):  # told now, not after the run
+            raise ConfigError((None, f"{flag} {path}: this is a folder; name a file"))
     cassette = options.cassette(found)
     cleanup = contextlib.ExitStack()
     try:
@@ -134,6 +137,9 @@ def replay(
         if not chosen:
             options.complain("no tape failed last time" if last_failed and not ids else _nothing(cassette, operation or []))
             raise typer.Exit(NO_TAPE)
+        damaged = {} if ids else dict(getattr(cassette, "skipped", {}))
+        for file, why in damaged.items():
+            options.complain(f"warning: {file}: {why}")
         if repeat > 1 and not (base or base_python):
             raise ConfigError((None, "--repeat compares CPU times with another version of the code; --base says with which"))
         if debug and (base or base_python):
@@ -180,6 +186,7 @@ def replay(
             json_file=json_file,
             reports={"junit": junit, "html": html, "markdown": markdown},
             speeds=trials.speeds if trials is not None else list,
+            damaged=damaged,
         )
     finally:
         cassette.close()
@@ -298,12 +305,14 @@ def _report(
     json_file: str | None,
     reports: dict[str, str | None],
     speeds: Callable[[], list[Speed]],
+    damaged: dict[str, str],
 ) -> int:
     """Prints and writes as results come; also of a run that Ctrl-C has cut short. The exit status."""
     from rich.console import Console
 
     from autoplayback.reports import files, terminal
     from autoplayback.studio.results import write_line
+    from autoplayback.studio.tally import EXIT_ERROR
 
     began = time.monotonic()
     kept: list[Result] = []
@@ -334,6 +343,9 @@ def _report(
             options.complain(f"{'degraded' if speed.degraded else 'speed'}: {speed.described()}")
         if slower and summary.exit in (0, 3):
             summary = replace(summary, exit=1, because=(*summary.because, *(speed.described() for speed in slower)))
+        if damaged and summary.exit == 0:  # tapes that can't be found can't have passed
+            told = tuple(f"{file}: {why}" for file, why in damaged.items())
+            summary = replace(summary, exit=EXIT_ERROR, because=(*summary.because, *told))
         if lines is not None:
             write_line(lines, summary.line())
     files.write(files.Wanted(**reports), lambda: kept, summary, strict=strict)

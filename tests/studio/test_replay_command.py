@@ -51,6 +51,7 @@ def test_exit_statuses(service: Service) -> None:
     assert replay(service, "--python", "/no/such/python").returncode == 2
     assert replay(service, "--workdir", "/no/such/folder").returncode == 2
     assert replay(service, "--json", "/no/such/folder/x").returncode == 2
+    assert replay(service, "--html", ".").returncode == 2
     service.code(CODE.replace("return value", "return [value]"))
     assert replay(service).returncode == 1
     service.code("raise RuntimeError")
@@ -192,3 +193,19 @@ def test_an_installed_package_offers_a_comparator_by_name(
         assert refused.returncode == 2
         assert "no installed package offers 'lenent'; did you mean 'lenient'?" in refused.stdout + refused.stderr
         assert "autoplayback.yaml:" in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("left", [0, 0.7], ids=["overwritten", "cut"])
+def test_a_damaged_segment_is_no_pass(service: Service, left: float) -> None:
+    """What can't be found can't have passed: told each time, and exit status 3 though all that was found is equal."""
+    [first] = (service.folder / ".autoplayback/tapes").glob("*.tapes")
+    service.record("import svc\nfor key in range(5, 8): svc.operation(key)")
+    size = first.stat().st_size
+    content = first.read_bytes()[: int(size * left)]
+    first.write_bytes(content or b"\0" * size)
+    for _ in range(2):
+        found = replay(service)
+        assert found.returncode == 3, found.stdout + found.stderr
+        assert f"warning: {first.name}: " in found.stderr
+        assert " different" not in found.stdout
+    assert replay(service, service.tapes()[-1].id).returncode == 0
