@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 import msgspec
 
+from autoplayback.config.paths import parse
 from autoplayback.config.settings import Compare
 from autoplayback.equalizer import metrics, plugins, showing
 from autoplayback.equalizer.differ import MISSING, Differ, RawDifference
@@ -20,6 +21,7 @@ from autoplayback.equalizer.verdict import Difference, Judgement, Reading, Verdi
 from autoplayback.errors import AutoplaybackError, ReplayError
 from autoplayback.tape.model import End, Playback, Tape
 from autoplayback.tape.moments import Window
+from autoplayback.tape.values import named
 
 
 def compare(
@@ -61,6 +63,7 @@ class _Comparison:
         self.unsettled = [rule for rule in book.rules if rule.text not in settled]
         self.counts = counts(recorded, replayed)
         self.notes: list[str] = []
+        self.undone = _undone(recorded, replayed, book.compare.ignore)
 
     def judge(self) -> Judgement:
         playback = self.replayed.playback
@@ -119,6 +122,7 @@ class _Comparison:
             or rules.extractor
             or rules.duration is not None
             or self.counts
+            or self.undone
         ):
             return False
         one, other = self.recorded, self.replayed
@@ -141,6 +145,7 @@ class _Comparison:
         _walk(differ, old, new)
         readings, odd = metrics.readings(old, new, self.book, differ.left)
         raw = differ.differences + odd
+        raw += self.undone
         if self.book.compare.calls == "strict":
             raw += [RawDifference(("calls", *name.split(".")), one, other) for name, (one, other) in self.counts.items()]
         return readings, raw, differ
@@ -281,3 +286,25 @@ def _first(raw: list[RawDifference]) -> str:
     if first.kind == "extra":
         return f"{first.at} was not there: replayed {showing.brief(first.replayed)}{more}"
     return f"{first.at}: recorded {showing.brief(first.recorded)}, replayed {showing.brief(first.replayed)}{more}"
+
+
+def _undone(recorded: Tape, replayed: Tape, ignored: Sequence[str]) -> list[RawDifference]:
+    """Recorded calls of inputs that acted on the world (an INSERT, a POST) and which the replay never made.
+
+    A reading that the new code spares is its own business; a write is what the operation did.
+    """
+    if replayed.playback is None or not any(call.target.role == "act" for call in recorded.calls):
+        return []
+    made = {seq for _, seq, _ in replayed.playback.matched}
+    rules = [parse(text) for text in ignored]
+    counted: Counter[str] = Counter()
+    found = []
+    for call in recorded.calls:
+        if call.target.role != "act":
+            continue
+        parts: tuple[str | int, ...] = ("outputs", *call.target.name.split("."), counted[call.target.name])
+        counted[call.target.name] += 1
+        if call.seq in made or any(rule.matches(parts) or rule.matches(parts[:-1]) for rule in rules):
+            continue
+        found.append(RawDifference(parts, {"args": named(call.arguments, call.target.parameters)}, MISSING))
+    return found

@@ -279,6 +279,7 @@ def derived(
             None,
             maker.settings,
             extra,
+            None if read else maker.acts,
         )
     return target
 

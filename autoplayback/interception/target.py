@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ class Role(str, Enum):
     OPERATION = "operation"
     INPUT = "input"
     OUTPUT = "output"
+    ACT = "act"
+    """On tapes only: a call of an input that acts on the world after all. A replay that no longer makes it is different."""
 
 
 class Shape(str, Enum):
@@ -30,6 +33,11 @@ class Shape(str, Enum):
     ASYNC_GENERATOR = "async generator"
     WSGI = "wsgi"
     ASGI = "asgi"
+
+
+Acts = Callable[[str, tuple[Any, ...], dict[str, Any]], bool]
+"""Whether a call of an input acts on the world after all (an INSERT, a POST), told by its target's name and its arguments as
+they are noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Declaration:
     """Packages, beside the target's own, whose classes its answers may be made of."""
     file_limit: int = 500 << 20
     """Bytes of a file named by `files:` up to which its content is kept."""
+    acts: Acts | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,9 +86,26 @@ class Target:
     settings: Any = None
     """The config.settings entry it came from (OperationSettings, InputSettings or OutputSettings)."""
     extra: dict[str, Any] = field(default_factory=dict)
+    acts: Acts | None = None
     note: TargetNote = field(init=False)
     """What tapes remember of it."""
 
     def __post_init__(self) -> None:
         note = TargetNote(self.name, self.role.value, self.module, self.qualname, self.parameters)
         object.__setattr__(self, "note", note)
+
+
+def noted_as(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Target:
+    """The target under which a call stands on a recorded tape: with the role ACT where an input's call acts on the world.
+
+    It is matched as the input it was declared as; but a write which the code no longer makes is no read that it could spare.
+    """
+    if target.acts is None or target.role is not Role.INPUT:
+        return target
+    try:
+        if not target.acts(target.name, args, kwargs):
+            return target
+    except Exception:  # of arguments nobody expected: then it stands there as declared
+        return target
+    twin: Target = target.extra.get("acting") or target.extra.setdefault("acting", replace(target, role=Role.ACT))
+    return twin

@@ -300,6 +300,7 @@ class _Holder:
             codec,
             self.declaration.settings,
             extra,
+            self.declaration.acts,
         )
 
     def _always(self, target: Target) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from autoplayback.config.settings import CallSettings
     from autoplayback.errors import Place
     from autoplayback.interception.protocol import ResultCodec
-    from autoplayback.interception.target import Declaration, Role
+    from autoplayback.interception.target import Acts, Declaration, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class PresetTarget:
     handle: bool = False
     codec: ResultCodec | None = None
     wrap: str = "outside"
+    acts: Acts | None = None
+    """Which of its calls act on the world: one that is recorded and not made again is a difference."""
     trusts: tuple[str, ...] = ()
     """Further packages whose classes its answers are made of (exceptions of a library below, say)."""
     missing: Any = ...
@@ -68,6 +70,7 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
                 settings=settings,
                 place=place,
                 trusts=target.trusts,
+                acts=target.acts,
             )
         )
     return found

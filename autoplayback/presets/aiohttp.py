@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.interception.protocol import ResultCodec
-from autoplayback.presets import PresetTarget, _http
+from autoplayback.presets import PresetTarget, _acts, _http
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter
 
@@ -264,4 +264,4 @@ registry.register(
 )
 
 
-TARGETS = (PresetTarget("aiohttp.client:ClientSession._request", "aiohttp.request", codec=RequestCodec()),)
+TARGETS = (PresetTarget("aiohttp.client:ClientSession._request", "aiohttp.request", codec=RequestCodec(), acts=_acts.http),)

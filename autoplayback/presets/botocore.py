@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.interception.protocol import ResultCodec
-from autoplayback.presets import PresetTarget, _http
+from autoplayback.presets import PresetTarget, _acts, _http
 
 if TYPE_CHECKING:
     from autoplayback.interception.protocol import Answer, Passage
@@ -179,4 +179,4 @@ class _FromTape:
         self.closed = True
 
 
-TARGETS = (PresetTarget("botocore.client:BaseClient._make_api_call", "botocore.call", codec=OperationCodec()),)
+TARGETS = (PresetTarget("botocore.client:BaseClient._make_api_call", "botocore.call", codec=OperationCodec(), acts=_acts.aws),)

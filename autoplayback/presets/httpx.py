@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.interception.protocol import ResultCodec
-from autoplayback.presets import PresetTarget, _http
+from autoplayback.presets import PresetTarget, _acts, _http
 
 if TYPE_CHECKING:
     from autoplayback.interception.protocol import Answer, Passage
@@ -173,6 +173,8 @@ _BELOW = ("httpcore", "h11", "h2", "hpack", "anyio")
 """Whose exceptions httpx's own carry as their cause."""
 CODEC = TransportCodec()
 TARGETS = (
-    PresetTarget("httpx:HTTPTransport.handle_request", "httpx.request", codec=CODEC, trusts=_BELOW),
-    PresetTarget("httpx:AsyncHTTPTransport.handle_async_request", "httpx.request_async", codec=CODEC, trusts=_BELOW),
+    PresetTarget("httpx:HTTPTransport.handle_request", "httpx.request", codec=CODEC, trusts=_BELOW, acts=_acts.http),
+    PresetTarget(
+        "httpx:AsyncHTTPTransport.handle_async_request", "httpx.request_async", codec=CODEC, trusts=_BELOW, acts=_acts.http
+    ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from autoplayback.interception import handles
-from autoplayback.presets import PresetTarget, _sqlalchemy
+from autoplayback.presets import PresetTarget, _acts, _sqlalchemy
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter
 
@@ -38,15 +38,15 @@ def _pool(name: str) -> tuple[PresetTarget, ...]:
     start = f"psycopg_pool:{name}."
     plumbing = ("_start_workers", "_start_initial_tasks", "wait", "close")
     return (
-        PresetTarget(f"{start}getconn", "psycopg_pool.getconn", ignore=("timeout",), handle=True),
+        PresetTarget(f"{start}getconn", "psycopg_pool.getconn", ignore=("timeout",), handle=True, acts=_acts.sql),
         PresetTarget(f"{start}putconn", "psycopg_pool.putconn"),
         *(PresetTarget(f"{start}{inner}", f"psycopg_pool.{inner}", ignore=("timeout",), missing=None) for inner in plumbing),
     )
 
 
 TARGETS = (
-    PresetTarget("psycopg:Connection.connect", "psycopg.connect", handle=True),
-    PresetTarget("psycopg:AsyncConnection.connect", "psycopg.connect_async", handle=True),
+    PresetTarget("psycopg:Connection.connect", "psycopg.connect", handle=True, acts=_acts.sql),
+    PresetTarget("psycopg:AsyncConnection.connect", "psycopg.connect_async", handle=True, acts=_acts.sql),
     *(PresetTarget(f"psycopg.sql:Composable.{name}", f"psycopg.sql.{name}", handle=True) for name in ("as_string", "as_bytes")),
     PresetTarget("psycopg.types:TypeInfo.fetch", "psycopg.TypeInfo.fetch", handle=True),
     *_pool("ConnectionPool"),

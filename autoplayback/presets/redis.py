@@ -9,7 +9,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.interception.protocol import ResultCodec
-from autoplayback.presets import PresetTarget
+from autoplayback.presets import PresetTarget, _acts
 
 if TYPE_CHECKING:
     from autoplayback.interception.protocol import Answer
@@ -77,9 +77,11 @@ COMMAND, IMMEDIATE, PIPELINE = CommandCodec(), ImmediateCodec(), PipelineCodec()
 
 def _client(module: str) -> tuple[PresetTarget, ...]:
     return (
-        PresetTarget(f"{module}:Redis.execute_command", "redis.command", codec=COMMAND),
-        PresetTarget(f"{module}:Pipeline.immediate_execute_command", "redis.command", codec=IMMEDIATE),
-        PresetTarget(f"{module}:Pipeline.execute", "redis.pipeline", codec=PIPELINE),
+        PresetTarget(f"{module}:Redis.execute_command", "redis.command", codec=COMMAND, acts=_acts.redis),
+        PresetTarget(
+            f"{module}:Pipeline.immediate_execute_command", "redis.command", codec=IMMEDIATE, acts=_acts.redis
+        ),
+        PresetTarget(f"{module}:Pipeline.execute", "redis.pipeline", codec=PIPELINE, acts=_acts.redis),
         PresetTarget(f"{module}:Pipeline.reset", "redis.reset", missing=None),
         PresetTarget(f"{module}:PubSub.execute_command", "redis.pubsub.command"),
         PresetTarget(f"{module}:PubSub.parse_response", "redis.pubsub.message", ignore=("timeout",)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autoplayback.presets import PresetTarget, _sqlalchemy
+from autoplayback.presets import PresetTarget, _acts, _sqlalchemy
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter, Split
 
@@ -30,7 +30,7 @@ registry.register([Adapter("sqlite3:Row", lambda row: Split(list(row), row.keys(
 
 # The package re-exports the C function; SQLAlchemy and others take it from either module.
 TARGETS = (
-    PresetTarget("sqlite3:connect", "sqlite3.connect", handle=True),
-    PresetTarget("sqlite3.dbapi2:connect", "sqlite3.connect", handle=True),
+    PresetTarget("sqlite3:connect", "sqlite3.connect", handle=True, acts=_acts.sql),
+    PresetTarget("sqlite3.dbapi2:connect", "sqlite3.connect", handle=True, acts=_acts.sql),
     *_sqlalchemy.TARGETS,
 )

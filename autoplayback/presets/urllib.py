@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.interception.protocol import ResultCodec
-from autoplayback.presets import PresetTarget, _http
+from autoplayback.presets import PresetTarget, _acts, _http
 
 if TYPE_CHECKING:
     from autoplayback.interception.protocol import Answer, Passage
@@ -143,4 +143,6 @@ def _chunked(response: Any) -> bool:
     return "chunked" in (response.headers.get("Transfer-Encoding") or "").lower()
 
 
-TARGETS = (PresetTarget("urllib.request:AbstractHTTPHandler.do_open", "urllib.request", codec=ResponseCodec()),)
+TARGETS = (
+    PresetTarget("urllib.request:AbstractHTTPHandler.do_open", "urllib.request", codec=ResponseCodec(), acts=_acts.http),
+)

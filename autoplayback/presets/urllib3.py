@@ -13,7 +13,7 @@ from http.client import HTTPMessage
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.interception.protocol import ResultCodec
-from autoplayback.presets import PresetTarget, _http
+from autoplayback.presets import PresetTarget, _acts, _http
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter
 
@@ -256,4 +256,8 @@ registry.register(
     for name in ("urllib3.connectionpool:HTTPConnectionPool", "urllib3.connection:HTTPConnection")
 )
 
-TARGETS = (PresetTarget("urllib3.connectionpool:HTTPConnectionPool.urlopen", "urllib3.urlopen", codec=ResponseCodec()),)
+TARGETS = (
+    PresetTarget(
+        "urllib3.connectionpool:HTTPConnectionPool.urlopen", "urllib3.urlopen", codec=ResponseCodec(), acts=_acts.http
+    ),
+)

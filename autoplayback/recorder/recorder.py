@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autoplayback.interception.context import Muted, current
-from autoplayback.interception.target import Target
+from autoplayback.interception.target import Target, noted_as
 from autoplayback.recorder.metadata import Extractor
 from autoplayback.recorder.passages import CallPassage, OperationPassage, SkippedPassage
 from autoplayback.recorder.scope import RecorderScope, Sampler, Sink
@@ -65,6 +65,8 @@ class Recorder:
             handle = None if receiver is None else scope.handle_id(receiver)
             if target.codec is not None:
                 args, kwargs = target.codec.asked(receiver, args, kwargs)
+            if target.acts is not None:
+                target = noted_as(target, args, kwargs)
             asked = draft.encoder.arguments(args, kwargs)
             draft.size += len(asked)  # held against the limit with the result, which is usually larger
             return CallPassage(scope, target, handle, asked)
