@@ -11,6 +11,7 @@ from typing import Any
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _SQL = frozenset({"execute", "executemany", "executescript", "execute_async", "copy", "copy_expert", "callproc", "commit"})
+_COMMITTING = frozenset({"connect", "connect_async", "getconn", "transaction"})
 _COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|\()+", re.DOTALL)
 _WRITES = re.compile(
     r"(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|UPSERT|TRUNCATE|CREATE|ALTER|DROP|GRANT|REVOKE|CALL|DO|COPY|NOTIFY|COMMIT|END|IMPORT"
@@ -38,7 +39,9 @@ _AWS_READS = (
 
 def sql(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """A statement that isn't a query, or a commit; `name` is that of a method of a connection or cursor."""
-    method = name.rpartition(".")[2]
+    holder, _, method = name.rpartition(".")
+    if method in ("__exit__", "__aexit__"):  # of a connection or transaction it commits, unless an exception ends it
+        return holder.rpartition(".")[2] in _COMMITTING and not any(args)
     if method not in _SQL:
         return False
     if method in ("commit", "callproc"):

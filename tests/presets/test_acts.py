@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from autoplayback.presets import _acts
+from tests.presets.story import Story
+
+SHOP = """
+import sqlite3
+
+def place(at):
+    with sqlite3.connect(at) as connection:
+        connection.execute("create table if not exists orders (item)")
+        connection.execute("insert into orders values ('pear')")
+        connection.commit()
+        return connection.execute("select count(*) from orders").fetchone()
+
+def look(at):
+    with sqlite3.connect(at) as connection:
+        first = connection.execute("select 1").fetchone()
+        return connection.execute("select 2").fetchone()
+"""
 
 
 @pytest.mark.parametrize(
@@ -34,6 +53,9 @@ def test_methods_of_connections() -> None:
     """A commit acts; fetching doesn't, whatever it is given."""
     assert _acts.sql("psycopg.connect.commit", (), {})
     assert not _acts.sql("psycopg.connect.rollback", (), {})
+    assert _acts.sql("sqlite3.connect.__exit__", (None, None, None), {})
+    assert not _acts.sql("sqlite3.connect.__exit__", (ValueError, ValueError(), None), {})
+    assert not _acts.sql("sqlite3.connect.cursor.__exit__", (None, None, None), {})
     assert not _acts.sql("psycopg.connect.execute.fetchall", (), {})
 
 
@@ -53,3 +75,22 @@ def test_methods_of_connections() -> None:
 def test_protocols_by_their_own_words(acts: object, args: tuple[object, ...], writes: bool) -> None:
     """Methods, commands and operations that aren't known to only read."""
     assert acts("name", args, {}) is writes  # type: ignore[operator]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dropped", "where"),
+    [
+        ("""        connection.execute("insert into orders values ('pear')")\n""", "outputs.sqlite3.connect.execute[1]"),
+        ("        connection.commit()\n", "outputs.sqlite3.connect.commit[0]"),
+    ],
+)
+def test_a_dropped_write_is_different_and_a_spared_read_is_not(tmp_path: Path, dropped: str, where: str) -> None:
+    """Nothing was missed and the result is the same, yet the order isn't stored any more."""
+    story = Story(tmp_path, SHOP, presets=["sqlite3"])
+    story.record(str(tmp_path / "shop.db"))
+    story.assert_all_equal()
+    results = story.changed((dropped, ""), ("""        first = connection.execute("select 1").fetchone()\n""", ""))
+    assert results["place"]["verdict"] == "different"
+    assert [difference["at"] for difference in results["place"]["differences"]] == [where]
+    assert results["look"]["verdict"] == "equal"
