@@ -6,9 +6,11 @@ The tapes are those that `autoplayback pin` copied into a folder below the tests
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +53,15 @@ class TapesFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         """A test for each tape in it."""
-        from autoplayback.cassettes.folder import read_rows
+        from autoplayback.cassettes.folder import read_segment
         from autoplayback.errors import AutoplaybackError
 
         try:
-            rows = read_rows(self.path)
+            rows, lost = read_segment(self.path)
         except AutoplaybackError as error:
             raise self.CollectError(str(error)) from None
+        if lost:
+            raise self.CollectError(f"{self.path.name}: {lost}")
         for row in sorted(rows, key=lambda row: row.summary.tape):
             operation = row.summary.operation.replace("::", ":").replace("[", "(").replace("]", ")")
             name = f"{operation}-{row.summary.tape}"  # brackets would read as parameters when `--lf` parses the id again
@@ -95,7 +99,8 @@ class TapeItem(pytest.Item):
         if not result.verdict.passes(strict=bool(self.config.getini(_STRICT))):
             from autoplayback.reports.terminal import described
 
-            raise Regression(described(result))
+            # Where only pinned tapes exist, the commands have to say that they lie here.
+            raise Regression(described(replace(result, flags={"--tapes": os.path.relpath(self.path.parent)})))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The report of the tape in place of a traceback through us."""
