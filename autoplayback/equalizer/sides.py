@@ -10,12 +10,12 @@ from typing import Any
 from autoplayback.config.paths import Part
 from autoplayback.equalizer import content
 from autoplayback.equalizer.differ import MISSING
+from autoplayback.tape.files import TYPE as FILE
 from autoplayback.tape.model import End, Tape
 from autoplayback.tape.values import Tagged, inspect, named
 
 _WEB = ("wsgi", "asgi")
 _FAILED_STATUS = 500
-_FILE = "autoplayback.tape.files:File"
 _TEXT = 1 << 20
 """Bytes of a file up to which its text is compared, and shown, piece by piece."""
 
@@ -111,7 +111,7 @@ def attached(argument: Any) -> Any:
     """An argument with its files (`files:`) as they are compared: text by its structure, other content by size and digest."""
     if isinstance(argument, list):
         return [attached(item) for item in argument]
-    if not isinstance(argument, Tagged) or argument.type != _FILE or not isinstance(argument.value, dict):
+    if not isinstance(argument, Tagged) or argument.type != FILE or not isinstance(argument.value, dict):
         return argument
     fields = dict(argument.value)
     data = fields.get("content")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
+from contextlib import nullcontext
 from time import process_time_ns
 from typing import Any, NoReturn
 
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.context import Muted, Scope, current
+from autoplayback.interception.files import FileCodec
 from autoplayback.interception.handles import Handle, is_handle, replayed, state
 from autoplayback.interception.protocol import Answer, Interceptor
 from autoplayback.interception.target import Target
 from autoplayback.originals import perf_counter_ns
-from autoplayback.player import misses
+from autoplayback.player import misses, tripwire
 from autoplayback.player.clock import Clock
+from autoplayback.player.files import restored
 from autoplayback.player.matching import Matcher
 from autoplayback.player.passages import AnsweredPassage, MissingPassage, OperationPassage
 from autoplayback.tape.draft import CallDraft, Draft
@@ -105,7 +108,11 @@ class Session:
         draft = self.draft
         original = (receiver, args, kwargs)
         if target.codec is not None:
-            args, kwargs = target.codec.asked(receiver, args, kwargs, replaying=True)
+            with tripwire.quietly() if isinstance(target.codec, FileCodec) else nullcontext():
+                args, kwargs = target.codec.asked(receiver, args, kwargs, replaying=True)
+            if isinstance(target.codec, FileCodec):
+                with self._lock:
+                    args, kwargs = restored(args, kwargs, self._matcher.group(target))
         number = self._number(receiver) if is_handle(receiver) else None
         arguments = draft.encoder.arguments(args, kwargs)
         if target.name.endswith(LENGTHS) and is_handle(receiver) and not self._matcher.group(target).calls:

@@ -6,10 +6,12 @@ It works on every platform and knows the call site, but sees only Python's own d
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from autoplayback.player.territory import Territory
@@ -48,6 +50,17 @@ def disarm() -> None:
     _refuse = None
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """While the tool itself looks, in this thread, at files that the service has named (`files:`): what lies outside the
+    territory can't be opened, and that is no doing of the service's."""
+    _busy.quiet = True
+    try:
+        yield
+    finally:
+        _busy.quiet = False
+
+
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     refuse = _refuse
     if refuse is None or (check := CHECKS.get(event)) is None or getattr(_busy, "on", False):
@@ -57,6 +70,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     _busy.on = True  # what a check or a refusal does itself (looking at a path, importing) isn't judged again
     try:
         tried = check(_territory, args)  # type: ignore[arg-type]  # armed, so there is one
+        if tried is not None and getattr(_busy, "quiet", False):
+            raise PermissionError(errno.EACCES, tried)
         error = None if tried is None else refuse(event, tried)
     finally:
         _busy.on = False

@@ -12,6 +12,10 @@ from typing import Any
 
 from autoplayback.originals import open
 
+TYPE = "autoplayback.tape.files:File"
+"""What a File is called on a tape."""
+TEMPORARY = "<temporary>/"
+"""What the path of a temporary file begins with there."""
 _PIECE = 1 << 20
 _RANDOM = re.compile(r"[a-z0-9_]{8}(?=\.|$)")
 """What `tempfile` puts between a name's prefix and suffix."""
@@ -51,13 +55,15 @@ def paths(value: Any) -> list[str]:
 
 def told(path: str) -> str:
     """What a path is told by. In a folder for temporary files it is another one each time: then its last part, without what
-    `tempfile` made up."""
+    `tempfile` made up. A relative path is the service's own choice."""
+    if not os.path.isabs(path):
+        return path
     full = os.path.abspath(path)
     for folder in _temporary():
         if full.startswith(folder + os.sep):
             head, name = os.path.split(full)
             made_up = _RANDOM if head == folder else _RANDOM_NAME
-            return f"<temporary>/{made_up.sub('*', name, count=1)}"
+            return TEMPORARY + made_up.sub("*", name, count=1)
     return path
 
 

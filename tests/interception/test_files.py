@@ -180,7 +180,8 @@ def test_a_path_that_raises_costs_the_tape(running: Running) -> None:
             raise RuntimeError("mine")
 
     assert running.call("read", Hostile()) == "r"
-    assert running.sink.tapes == [] and running.sink.lost == ["fault: RuntimeError"]
+    assert running.sink.tapes == []
+    assert running.sink.lost == ["fault: RuntimeError"]
 
 
 def test_a_call_that_raised_raises(running: Running, tmp_path: Path) -> None:

@@ -142,6 +142,35 @@ def test_an_input_is_told_by_what_is_in_its_file(service: Service) -> None:
     assert "banana!" in said
 
 
+def test_a_file_that_only_production_had_is_told_by_its_path(service: Service, tmp_path: Path) -> None:
+    """Neither the upload that was read nor the logo that was mailed need be on the replaying machine; what belongs to the code
+    under test is compared, and another path is a miss."""
+    upload, terms, logo = service.folder / "upload.csv", service.folder / "terms.txt", tmp_path / "logo.png"
+    upload.write_text("a,b")
+    terms.write_text("none")
+    logo.write_bytes(b"logo")
+    code = """
+    def scan(path): return open(path).read().count("a")
+    def mail(attachment): pass
+    def operation():
+        mail(["../logo.png", "terms.txt"])
+        return scan("upload.csv")
+    """
+    service.code(code)
+    inputs = 'inputs: [{target: "svc:scan", files: [path]}]'
+    service.config(CONFIG[: CONFIG.index("inputs")] + inputs + '\noutputs: [{target: "svc:mail", files: [attachment]}]')
+    service.record("import svc; svc.operation()")
+    logo.write_bytes(b"another machine's")
+    upload.unlink()
+    status, result, said = replay(service)
+    assert (status, result["verdict"]) == (0, "equal"), said
+    terms.write_text("many")
+    status, result, said = replay(service)
+    assert [difference["at"] for difference in result["differences"]] == ["outputs.svc:mail[0].args.attachment[1].content"], said
+    service.code(code.replace("upload.csv", "other.csv"))
+    assert replay(service)[1]["verdict"] == "diverged"
+
+
 def test_a_writer_outside_the_scratch_folder_is_refused(service: Service, tmp_path: Path) -> None:
     """A recorded content is written where the replayed code may write, and nowhere else."""
     out = tmp_path / "data" / "prices.json"
