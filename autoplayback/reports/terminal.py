@@ -100,7 +100,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         )
     if summary.clock[0]:
         values, in_tapes = summary.clock
-        told = f"{values} values in {in_tapes} tapes are each run's own time and count as equal (`compare: {{clock: exact}}`)"
+        told = f"own times of each run, taken as equal: {values}, in {in_tapes} of {summary.tapes} tapes (`clock: exact`)"
         say(Text(f"clock     {told}", "dim"))
     degraded = {drift.described() for drift in summary.drifts}
     for reason in summary.because:
