@@ -60,6 +60,7 @@ def record() -> Interception:
     sink = spool.for_url(settings, finish=Redactor(settings.redact).finish)
     environment = Environment(settings.service, settings.environment)
     sampler = Sampler(settings.sampling, sink.pressure)
+    sink.left_out = sampler.left_out
     recorder = Recorder(sink, sampler, environment, tape_limit=settings.limits.tape_mb << 20)
     interception = Interception(declarations(settings, configuration.place), recorder)
     interception.install()

@@ -21,6 +21,8 @@ from autoplayback.tape import ulid
 
 SUFFIX = ".lost"
 LENGTH = 2048
+LEFT_OUT = "sampling: "
+"""What the reasons of operations begin with that were left out on purpose, and so aren't lost."""
 
 
 class LossFile:

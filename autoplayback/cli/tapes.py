@@ -163,9 +163,14 @@ def _no_operation(cassette: Cassette, wanted: list[str] | None) -> str:
 
 def _tell_of_losses(cassette: Cassette) -> None:
     """What recorders had to drop, and files that couldn't be read: said on stderr, so that no list looks complete which isn't."""
-    losses = cassette.losses()
-    if losses:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(losses.items(), key=lambda item: -item[1]))
-        options.complain(f"{sum(losses.values()):,} tapes were lost in recording: {reasons}")
+    from autoplayback.cassettes.losses import LEFT_OUT
+
+    counts = cassette.losses()
+    left_out = {reason.removeprefix(LEFT_OUT): count for reason, count in counts.items() if reason.startswith(LEFT_OUT)}
+    losses = {reason: count for reason, count in counts.items() if not reason.startswith(LEFT_OUT)}
+    for told, what in ((losses, "tapes were lost in recording"), (left_out, "operations were left out by sampling")):
+        if told:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(told.items(), key=lambda item: -item[1]))
+            options.complain(f"{sum(told.values()):,} {what}: {reasons}")
     for file, why in getattr(cassette, "skipped", {}).items():
         options.complain(f"warning: {file}: {why}")

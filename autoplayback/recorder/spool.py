@@ -15,6 +15,7 @@ import os
 import sys
 import weakref
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ class Spool:
         Nothing is opened or started yet.
         """
         self.folder = folder.absolute()
+        self.left_out: Mapping[str, int] = {}
+        """How many operations sampling left out, by reason: counted by the sampler, kept with the losses."""
         self._settings = settings
         self._finish = finish
         self._seal_seconds = seal_seconds
@@ -202,7 +205,7 @@ class Spool:
                 if self._queue and not self._exiting and not self._requested():
                     wake.acquire(timeout=GATHER_SECONDS)
                 self._drain(writer)
-                due = writer.rest(self._lost)
+                due = writer.rest(self._told())
             except Exception as error:
                 self._count(f"fault: {type(error).__name__}", 1)
                 wake.acquire(timeout=GATHER_SECONDS)
@@ -235,16 +238,24 @@ class Spool:
                 self._count(f"fault: {type(error).__name__}", len(batch))
             finally:
                 self._queued -= total
-            writer.count(self._lost)
+            writer.count(self._told())
             if request is not None:
                 self._tally()
                 if request.seal:
-                    writer.close(self._lost)
+                    writer.close(self._told())
                 else:
-                    writer.rest(self._lost)
+                    writer.rest(self._told())
                 request.done.release()
         if writer.sealed != sealed and self._shipper is not None:
             self._shipper.notify()
+
+    def _told(self) -> dict[str, int]:
+        """What is put on disk beside the tapes: what was lost, and what sampling left out on purpose."""
+        if not self.left_out:
+            return self._lost
+        from autoplayback.cassettes.losses import LEFT_OUT
+
+        return {**self._lost, **{f"{LEFT_OUT}{why}": count for why, count in dict(self.left_out).items()}}
 
     def _tally(self) -> None:
         for _ in range(len(self._dropped)):

@@ -479,6 +479,16 @@ def test_what_is_still_waiting_when_the_process_ends_is_counted(folder, tmp_path
     assert 0 <= lost + len(ids(folder)) - 30 <= 1
 
 
+def test_what_sampling_left_out_is_kept_beside_the_losses(folder):
+    """It isn't lost, but whoever looks at the tapes should know that they aren't all."""
+    recording = spool(folder)
+    recording.left_out = {"rate": 3}
+    recording.offer(draft())
+    recording.close(10)
+    assert FolderCassette(folder).losses() == {"sampling: rate": 3}
+    assert recording.losses() == {}
+
+
 def test_offers_from_many_threads_and_a_signal_handler_all_arrive(folder):
     """Nothing on the way is locked: a handler that interrupts an offer may offer too."""
     recording = spool(folder)
