@@ -115,11 +115,12 @@ def attached(argument: Any) -> Any:
         return argument
     fields = dict(argument.value)
     data = fields.get("content")
+    made = {"fresh": True} if fields.get("fresh") else {}
     if not isinstance(data, bytes):
-        return {name: fields.get(name) for name in ("path", "size", "sha256")}
+        return {name: fields.get(name) for name in ("path", "size", "sha256")} | made
     if len(data) <= _TEXT and (text := content.text(data)) is not None:
-        return {"path": fields.get("path"), "content": text}
-    return {"path": fields.get("path"), "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        return {"path": fields.get("path"), "content": text, **made}
+    return {"path": fields.get("path"), "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **made}
 
 
 def _by_name(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class Scope:
     __slots__ = ("_random", "closed", "seed")
 
     tape_id: str | None = None
+    began: int | None = None
+    """When a recorded operation was entered, in ns since the epoch."""
 
     def __init__(self, seed: int = 0) -> None:
         self.closed = False

@@ -10,7 +10,7 @@ from inspect import Parameter
 from typing import Any
 
 from autoplayback.errors import ReplayError
-from autoplayback.interception.context import Scope
+from autoplayback.interception.context import Scope, current
 from autoplayback.interception.protocol import Answer, Passage, ResultCodec
 from autoplayback.originals import time_ns
 from autoplayback.tape.files import File, Wrote, paths, put, taken
@@ -75,7 +75,9 @@ class FileCodec(ResultCodec):
         return wrote.result
 
     def _noted(self, value: Any) -> Any:
-        files = [taken(path, self.limit) for path in paths(value)]
+        scope = current.get()
+        began = scope.began if scope is not None else None
+        files = [taken(path, self.limit, began) for path in paths(value)]
         if not files:
             return value
         return files if type(value) in (list, tuple) else files[0]

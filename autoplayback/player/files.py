@@ -34,7 +34,7 @@ def _recorded(file: File, group: Group) -> File:
     for call in group.calls:
         if call.seq not in group.taken:
             for fields in _files(inspect(call.arguments)):
-                if fields.get("path") == file.path:
+                if fields.get("path") == file.path and not fields.get("fresh"):
                     return File(file.path, fields.get("size"), fields.get("sha256"), fields.get("content"))
     return file
 

@@ -79,6 +79,11 @@ class RecorderScope(Scope):
         """The id of the tape being made."""
         return self.draft.id
 
+    @property
+    def began(self) -> int:  # type: ignore[override]  # the base has a plain None
+        """When the operation was entered, in ns since the epoch."""
+        return self.draft.started
+
     def handle_id(self, handle: Any, made_by: int | None = None) -> int | None:
         """The handle's number on this tape, given when first seen; None for what isn't a handle of ours."""
         if not getattr(type(handle), "__autoplayback_handle__", False):

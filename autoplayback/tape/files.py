@@ -17,6 +17,8 @@ TYPE = "autoplayback.tape.files:File"
 TEMPORARY = "<temporary>/"
 """What the path of a temporary file begins with there."""
 _PIECE = 1 << 20
+_COARSE = 20_000_000
+"""Nanoseconds by which a file's times may lag behind the clock."""
 _RANDOM = re.compile(r"[a-z0-9_]{8}(?=\.|$)")
 """What `tempfile` puts between a name's prefix and suffix."""
 _RANDOM_NAME = re.compile(r"^tmp[a-z0-9_]{8}(?=\.|$)")
@@ -34,6 +36,9 @@ class File:
     """Hexadecimal, where the content isn't kept: else it would only repeat that."""
     content: bytes | None = None
     """None where it was larger than `limits.max_file_mb`."""
+    fresh: bool = False
+    """Whether it was written while the operation ran, outside folders for temporary files. A replay can't write there, so the
+    file that it finds or misses there is never this one."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,15 @@ def _temporary() -> list[str]:
     return sorted((os.path.abspath(folder) for folder in folders if isinstance(folder, str) and folder), key=len, reverse=True)
 
 
-def taken(path: str, limit: int) -> File:
-    """The file as it is now, its content where that is at most `limit` bytes. Never raises for what a file can be."""
+def taken(path: str, limit: int, since: int | None = None) -> File:
+    """The file as it is now, its content where that is at most `limit` bytes; fresh if written `since` then (ns since the epoch).
+
+    Never raises for what a file can be.
+    """
     name = told(path)
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its other end
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for its other end
             return File(name)
         digest, pieces, size = hashlib.sha256(), [], 0
         with open(path, "rb") as file:
@@ -89,7 +98,11 @@ def taken(path: str, limit: int) -> File:
                     pieces.append(piece)
                 else:
                     pieces.clear()
-        return File(name, size, None, b"".join(pieces)) if size <= limit else File(name, size, digest.hexdigest())
+        written = max(found.st_mtime_ns, found.st_ctime_ns)
+        fresh = since is not None and written > since - _COARSE and not name.startswith(TEMPORARY)
+        if size <= limit:
+            return File(name, size, None, b"".join(pieces), fresh)
+        return File(name, size, digest.hexdigest(), None, fresh)
     except (OSError, ValueError):
         return File(name)
 

@@ -171,6 +171,27 @@ def test_a_file_that_only_production_had_is_told_by_its_path(service: Service, t
     assert replay(service)[1]["verdict"] == "diverged"
 
 
+def test_a_report_that_is_no_longer_rendered_never_passes(service: Service) -> None:
+    """Written beside the code in production, where a replay can't write: neither its absence nor an old copy stands for it."""
+    code = """
+    def render(): open("report.csv", "w").write("a,b")
+    def scan(path): return 1
+    def mail(attachment): pass
+    def operation():
+        render()
+        mail("report.csv")
+    """
+    service.code(code)
+    inputs = 'inputs: [{target: "svc:scan", files: [path]}]'
+    service.config(CONFIG[: CONFIG.index("inputs")] + inputs + '\noutputs: [{target: "svc:mail", files: [attachment]}]')
+    service.record("import svc; svc.operation()")
+    assert replay(service)[1]["verdict"] == "diverged"
+    service.code(code.replace("    render()\n", ""))
+    assert replay(service)[1]["verdict"] == "different"
+    (service.folder / "report.csv").unlink()
+    assert replay(service)[1]["verdict"] == "different"
+
+
 def test_a_writer_outside_the_scratch_folder_is_refused(service: Service, tmp_path: Path) -> None:
     """A recorded content is written where the replayed code may write, and nowhere else."""
     out = tmp_path / "data" / "prices.json"
