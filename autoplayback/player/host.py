@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.target import Declaration, Role, Target
-from autoplayback.player import clock, entry, framing, kernel, randomness
+from autoplayback.player import clock, entry, framing, kernel, logs, randomness
 from autoplayback.player.clock import Clock
 from autoplayback.player.options import SCRATCH, Options
 from autoplayback.player.player import Player
@@ -59,6 +59,7 @@ class Host:
         """Environment variables that a tape has set, with what they were before."""
         self.notes: list[str] = []
         clock.install()
+        logs.install()
         os.chdir(options.workdir)
         sys.path[:] = [options.workdir, *(path for path in sys.path if path not in ("", options.workdir))]
         sandbox.importing(self._refused_at_import)

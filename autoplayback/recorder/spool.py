@@ -194,6 +194,7 @@ class Spool:
             self._count(f"fault: {type(error).__name__}", 1)
             return
         due = 0.0
+        drained = 0
         while True:
             try:
                 if not self._queue and not self._dropped:
@@ -202,9 +203,12 @@ class Spool:
                     if not self._queue and not self._dropped:
                         wake.acquire(timeout=max(0.001, min(due, 3600.0)))
                     self._asleep = False
-                if self._queue and not self._exiting and not self._requested():
+                busy = monotonic_ns() - drained < GATHER_SECONDS * 1e9
+                if busy and self._queue and not self._exiting and not self._requested():
+                    # Not after a pause: the last request before a server's end, which may skip atexit, is written at once.
                     wake.acquire(timeout=GATHER_SECONDS)
                 self._drain(writer)
+                drained = monotonic_ns()
                 due = writer.rest(self._told())
             except Exception as error:
                 self._count(f"fault: {type(error).__name__}", 1)
