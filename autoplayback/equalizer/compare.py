@@ -173,7 +173,8 @@ class _Comparison:
         if playback.unanswered:
             return Verdict.DIVERGED, f"{playback.unanswered} calls had no answer on the tape"
         if new.failed and not old.failed:
-            return Verdict.FAILED, f"recorded: {old.described()}; replayed: {new.described()}"
+            where = f" at {playback.raised}" if playback.raised else ""
+            return Verdict.FAILED, f"recorded: {old.described()}; replayed: {new.described()}{where}"
         if old.failed and not new.failed:
             others = [
                 difference

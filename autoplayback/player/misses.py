@@ -44,6 +44,25 @@ def service_frame(frame: FrameType | None) -> FrameType | None:
     return fallback
 
 
+def raised_at(error: BaseException) -> str:
+    """Where an exception came from: its innermost frame of the service's own code, as `describe` puts it.
+
+    Told by its traceback, since frames that were left don't know their callers any more.
+    """
+    found = fallback = ""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if not code.co_filename.startswith((OURS, "<")):
+            where = f"{relative(code)}:{trace.tb_lineno} in {code.co_qualname}"
+            if not code.co_filename.startswith(INSTALLED):
+                found = where
+            elif not code.co_filename.startswith(STANDARD):
+                fallback = where
+        trace = trace.tb_next
+    return found or fallback
+
+
 def describe(frame: FrameType | None) -> str:
     """`file:line in function`, the file as seen from the working directory."""
     if frame is None:

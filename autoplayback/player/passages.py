@@ -8,6 +8,7 @@ from autoplayback.errors import Diverged
 from autoplayback.interception.context import Scope
 from autoplayback.interception.protocol import Answer
 from autoplayback.originals import perf_counter_ns
+from autoplayback.player.misses import raised_at
 from autoplayback.tape.draft import CallDraft, Draft
 from autoplayback.tape.model import End
 
@@ -114,5 +115,7 @@ class OperationPassage(_Noting):
     def _end(self, end: End, value: Any) -> None:
         if not self._session.scope.closed:
             self._session.raised_memory_error = isinstance(value, MemoryError)
+            if end is End.RAISED and isinstance(value, BaseException):
+                self._session.raised_at = raised_at(value)
             super()._end(end, value)
             self._session.scope.closed = True

@@ -70,6 +70,7 @@ class Session:
         self.fault: str | None = None
         """Why the tool itself could not go on: the verdict is then `error`, whatever the code did with the exception."""
         self.raised_memory_error = False
+        self.raised_at = ""
         self.on_begin: Callable[[], None] | None = None
         """Called right before the operation's own code runs."""
         self._interceptor = interceptor
@@ -178,6 +179,7 @@ class Session:
             self.clock.now,
             process_time_ns() - self._cpu,
             ran=True,
+            raised=self.raised_at,
         )
         self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
         return self.draft

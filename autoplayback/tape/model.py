@@ -127,6 +127,8 @@ class Playback:
     """Nanoseconds of processor time that the operation took, all threads."""
     ran: bool = False
     """Whether the operation's own code was really entered."""
+    raised: str = ""
+    """`file:line in function` of the service's own frame that the operation's exception came from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ def service(tmp_path: Path) -> Service:
     [
         ("send(found)\n", "send(found[:1])\n", Verdict.DIFFERENT, "outputs"),
         ("random.random()", "random.gauss(0, 1)", Verdict.DIFFERENT, "result"),
-        ("found = load(key)\n", "found = load(key); raise ValueError\n", Verdict.FAILED, "ValueError"),
+        ("found = load(key)\n", "found = load(key); raise ValueError\n", Verdict.FAILED, "raised ValueError at svc.py:"),
         ("send(found)\n", "send(found); send(1)\n", Verdict.DIVERGED, "once more than recorded"),
         ('load("x", limit=3)', 'load("x", limit=4)', Verdict.DIVERGED, "other arguments"),
         ('load("x", limit=3)', 'load("x", 3)', Verdict.EQUAL, ""),
@@ -323,7 +323,9 @@ def test_time_is_virtual(tmp_path: Path) -> None:
             deadline = time.time() + 100 * SCALE
             while time.time() < deadline: pass
             load(asyncio.run(waiting()))
-            return time.time() - began[0], monotonic() - began[1], time.perf_counter_ns() - began[2], datetime.datetime.now()
+            passed = time.time() - began[0], monotonic() - began[1], (time.perf_counter_ns() - began[2]) / 1e9
+            # How often the event loop looks at the clock while it waits for a thread is that thread's pace: microseconds.
+            return [round(seconds, 2) for seconds in passed], round(datetime.datetime.now().timestamp(), 2)
         SCALE = 0.0001
         """,
     )
@@ -332,7 +334,7 @@ def test_time_is_virtual(tmp_path: Path) -> None:
     played = service.play([tape] * 5)
     outcomes = {item.replay.outcome for item in played if item.replay}
     assert len(outcomes) == 1
-    seconds = inspect(outcomes.pop().value).value[0]  # type: ignore[union-attr]
+    seconds = inspect(outcomes.pop().value).value[0][0]  # type: ignore[union-attr]
     assert 400 < seconds < 500, seconds
 
 
