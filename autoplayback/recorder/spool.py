@@ -19,12 +19,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# All that the thread needs is imported before there is one: a fork while it imported would leave the child a lock held for good.
+from autoplayback.cassettes.losses import LEFT_OUT
 from autoplayback.originals import allocate_lock, monotonic_ns, process_id, start_new_thread
+from autoplayback.recorder.writer import Finish, Writer
 from autoplayback.tape.draft import Draft
 
 if TYPE_CHECKING:
     from autoplayback.config.settings import Settings
-    from autoplayback.recorder.writer import Finish, Writer
 
 GATHER_SECONDS = 0.05
 """How long tapes wait for others before the thread writes them together."""
@@ -187,8 +189,6 @@ class Spool:
     def _run(self, wake: Any) -> None:
         """The thread. `wake` is the process' own: after a fork in the midst of things, no one shares it."""
         try:
-            from autoplayback.recorder.writer import Writer
-
             writer = self._writer = Writer(self._settings, self.folder, self._finish, self._count, self._seal_seconds)
         except Exception as error:
             self._count(f"fault: {type(error).__name__}", 1)
@@ -257,8 +257,6 @@ class Spool:
         """What is put on disk beside the tapes: what was lost, and what sampling left out on purpose."""
         if not self.left_out:
             return self._lost
-        from autoplayback.cassettes.losses import LEFT_OUT
-
         return {**self._lost, **{f"{LEFT_OUT}{why}": count for why, count in dict(self.left_out).items()}}
 
     def _tally(self) -> None:

@@ -84,7 +84,8 @@ def _own_size(kind: type, base: type) -> int:
 
 def extends_only(kind: type, base: type) -> bool:
     """Whether a class adds nothing to `base` that its fields don't show (no C state of its own)."""
-    return kind.__basicsize__ <= base.__basicsize__ + _own_size(kind, base) and is_heap(kind)
+    fits = kind.__basicsize__ <= base.__basicsize__ + _own_size(kind, base)
+    return fits and kind.__itemsize__ == base.__itemsize__ and is_heap(kind)
 
 
 def is_python_class(kind: type) -> bool:
