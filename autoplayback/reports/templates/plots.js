@@ -49,7 +49,7 @@ function timeline(box, result) {
 }
 
 function strip(found, odd, what) {
-  const wide = Math.max(7, Math.min(30, 760 / Math.max(found.length, 1))), left = 64, width = left + wide * (found.length + 1) + 96;
+  const wide = Math.max(7, Math.min(30, 760 / Math.max(found.length, 1))), left = 64, width = Math.max(480, left + wide * (found.length + 1) + 96);
   const picture = svg("svg", { width, height: 84, role: "img", "aria-label": "Calls, recorded above replayed" });
   ["recorded", "replayed"].forEach((name, lane) => {
     const text = svg("text", { x: 0, y: 34 + lane * 26 }); text.textContent = name; picture.append(text);
