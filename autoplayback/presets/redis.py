@@ -65,6 +65,16 @@ class PipelineCodec(ResultCodec):
         return error
 
 
+class ResetCodec(ResultCodec):
+    """The end of a pipeline: it speaks to the server only where that still watches keys, else it is the pipeline's own affair.
+
+    Also because a pipeline's finalizer calls it, whenever the collector comes and in whatever operation that happens to be.
+    """
+
+    def concerns(self, receiver: Any) -> bool:
+        return bool(receiver.watching)
+
+
 def _forget(pipeline: Any) -> None:
     """What the library's own `reset` does, but for its connection: there is none."""
     pipeline.command_stack = []
@@ -82,7 +92,7 @@ def _client(module: str) -> tuple[PresetTarget, ...]:
             f"{module}:Pipeline.immediate_execute_command", "redis.command", codec=IMMEDIATE, acts=_acts.redis
         ),
         PresetTarget(f"{module}:Pipeline.execute", "redis.pipeline", codec=PIPELINE, acts=_acts.redis),
-        PresetTarget(f"{module}:Pipeline.reset", "redis.reset", missing=None),
+        PresetTarget(f"{module}:Pipeline.reset", "redis.reset", codec=ResetCodec(), missing=None),
         PresetTarget(f"{module}:PubSub.execute_command", "redis.pubsub.command"),
         PresetTarget(f"{module}:PubSub.parse_response", "redis.pubsub.message", ignore=("timeout",)),
     )

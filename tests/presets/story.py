@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +68,16 @@ class Story:
         finally:
             self.project.write("service.py", self.service)
 
-    def assert_all_equal(self, varying: Collection[str] = ()) -> list[dict[str, Any]]:
-        """Replays, and holds each result against what a pass promises.
-
-        `varying` names operations whose library asks more or less often as its tasks and connections happen to run.
-        """
+    def assert_all_equal(self) -> list[dict[str, Any]]:
+        """Replays, and holds each result against what a pass promises."""
         replay = self.replay()
         told = "\n".join(
             f"{r['operation']}: {r['verdict']}, {r['reason']}, {r.get('misses')}, {r['differences']}, {r['calls']}"[:1500]
             for r in replay.results
-            if r["verdict"] != "equal" or (r["operation"] not in varying and r["calls"]["answered"] != r["calls"]["recorded"])
+            if r["verdict"] != "equal" or r["calls"]["answered"] != r["calls"]["recorded"]
         )
         assert not told, told
         assert replay.verdicts == {"equal": len(self.project.tapes())}, replay.err[-2000:]
         for result in replay.results:
-            assert result["calls"]["unanswered"] == 0, result
-            assert result["operation"] in varying or result["calls"]["unused"] == 0, result
+            assert result["calls"]["unused"] == result["calls"]["unanswered"] == 0, result
         return replay.results
