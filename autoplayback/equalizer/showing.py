@@ -11,12 +11,14 @@ from autoplayback.config import paths
 from autoplayback.equalizer.differ import MISSING, RawDifference
 from autoplayback.equalizer.sameness import fingerprint
 from autoplayback.equalizer.verdict import Difference
-from autoplayback.tape.values import Tagged, render
+from autoplayback.tape.model import Call
+from autoplayback.tape.render import first_unlike
+from autoplayback.tape.values import Tagged, named, render
 
 _LONGEST = 400
 """Characters of a text in a difference."""
 _BEFORE = 60
-"""Characters shown before the first that differs."""
+"""Characters, or bytes, shown before the first that differs."""
 
 
 def shown(value: Any, *, longest: int = _LONGEST, most: int = 400, depth: int = 12) -> Any:
@@ -71,17 +73,31 @@ def difference(raw: RawDifference) -> Difference:
     """A difference as the reports have it."""
     kind = "extra" if raw.recorded is MISSING else "missing" if raw.replayed is MISSING else "changed"
     one, other = raw.recorded, raw.replayed
-    if isinstance(one, str) and isinstance(other, str) and max(len(one), len(other)) > _LONGEST:
-        first = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-        if first > _BEFORE:
-            start = first - _BEFORE
-            one, other = (f"… {side[start:]}" for side in (one, other))
+    if kind == "changed":
+        one, other = _near(one, other)
     recorded = None if one is MISSING else shown(one, most=60)
     replayed = None if other is MISSING else shown(other, most=60)
     if kind == "changed" and recorded == replayed and type(recorded) is type(replayed):
         # The same to look at: what differs is the type, or lies beyond where it was cut.
         recorded, replayed = _typed(raw.recorded, recorded), _typed(raw.replayed, replayed)
     return Difference(paths.render(raw.parts), recorded, replayed, kind, _digest(raw.replayed))
+
+
+def _near(one: Any, other: Any) -> tuple[Any, Any]:
+    """Two long texts, or bytes, without what they have in common far before the first place that differs."""
+    texts = [_text(one), _text(other)]
+    if type(texts[0]) is not type(texts[1]) or not isinstance(texts[0], (str, bytes)) or max(map(len, texts)) <= _LONGEST:
+        return one, other
+    start = first_unlike(*texts) - _BEFORE
+    if start <= 0:
+        return one, other
+    if isinstance(texts[0], bytes):
+        return tuple(f"… from byte {start:,}: {render(text[start:], _LONGEST)}" for text in texts)  # type: ignore[return-value]
+    return tuple(f"… {text[start:]}" for text in texts)  # type: ignore[return-value]
+
+
+def _text(value: Any) -> Any:
+    return value.value if isinstance(value, Tagged) and value.kind in ("str", "bytes", "bytearray") else value
 
 
 def _digest(value: Any) -> str:
@@ -101,8 +117,36 @@ def _typed(value: Any, text: Any) -> str:
 
 def brief(value: Any, longest: int = 80) -> str:
     """A shown value within a sentence."""
-    if isinstance(value, (dict, list)):
-        text = json.dumps(value, ensure_ascii=False)
-    else:
-        text = str(value) if not isinstance(value, str) or value[-1:] == ")" else repr(value)
+    text = _whole(value)
     return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def briefly(difference: Difference, longest: int = 80) -> tuple[str, str]:
+    """Both values of a difference within a sentence: where they are long, cut around the first place in which they differ."""
+    one, other = _whole(difference.recorded), _whole(difference.replayed)
+    if difference.kind != "changed" or max(len(one), len(other)) <= longest:
+        return brief(difference.recorded, longest), brief(difference.replayed, longest)
+    start = first_unlike(one, other) - longest // 3
+    if start <= 1:
+        return brief(difference.recorded, longest), brief(difference.replayed, longest)
+    return _around(one, start, longest), _around(other, start, longest)
+
+
+def _around(text: str, start: int, longest: int) -> str:
+    start = min(start, max(0, len(text) - longest))
+    return f"…{text[start : start + longest]}{'…' if len(text) > start + longest else ''}"
+
+
+def _whole(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value) if not isinstance(value, str) or value[-1:] == ")" else repr(value)
+
+
+def called(call: Call, longest: int = 120) -> str:
+    """The arguments of a call as its caller might have written them, each cut to `longest` characters."""
+    # A function without a readable signature has its arguments under their positions.
+    return ", ".join(
+        render(value, longest) if name.isdigit() else f"{name}={render(value, longest)}"
+        for name, value in named(call.arguments, call.target.parameters).items()
+    )

@@ -13,6 +13,7 @@ from autoplayback.interception.target import Role, Target
 from autoplayback.player.matching import Group
 from autoplayback.tape.canonical import canonical_inert
 from autoplayback.tape.model import Call, End, Miss
+from autoplayback.tape.render import apart
 from autoplayback.tape.values import Inert, Tagged, named, render
 
 OURS = str(Path(__file__).resolve().parent.parent) + "/"
@@ -25,6 +26,8 @@ DEPTH = 50
 MISSING: Any = object()
 SHOWN = 5
 """Differing fields that a miss names."""
+SHORT = 60
+"""Characters of a value in a sentence."""
 
 
 def service_frame(frame: FrameType | None) -> FrameType | None:
@@ -188,7 +191,8 @@ def near(
 def fields(recorded: Any, asked: Any, path: str = "", depth: int = DEPTH) -> Iterator[tuple[str, str, str]]:
     """The leaves in which two inert values differ: (path, recorded, asked), short."""
     if recorded is MISSING or asked is MISSING:
-        yield path, short(recorded), short(asked)
+        old, new = ("nothing" if side is MISSING else render(side, SHORT) for side in (recorded, asked))
+        yield path, old, new
         return
     if canonical_inert(recorded) == canonical_inert(asked):
         return
@@ -202,12 +206,8 @@ def fields(recorded: Any, asked: Any, path: str = "", depth: int = DEPTH) -> Ite
         for index, (old, new) in enumerate(zip(recorded, asked, strict=True)):
             yield from fields(old, new, f"{path}[{index}]", depth - 1)
     else:
-        yield path, short(recorded), short(asked)
-
-
-def short(value: Any) -> str:
-    """One value for a sentence."""
-    return "nothing" if value is MISSING else render(value, 60)
+        old, new = apart(recorded, asked, SHORT)
+        yield path, old, new
 
 
 def summary(arguments: dict[str, Inert]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
-from autoplayback.equalizer.showing import brief
+from autoplayback.equalizer.showing import briefly
 from autoplayback.equalizer.verdict import Verdict
 from autoplayback.studio.results import Result
 
@@ -66,10 +66,9 @@ def _text(result: Result) -> str:
             )
             if line
         ]
-    lines += [
-        f"{d.at} ({d.kind}): recorded {brief(d.recorded, 200)}, replayed {brief(d.replayed, 200)}"
-        for d in result.differences[:_MOST]
-    ]
+    for difference in result.differences[:_MOST]:
+        recorded, replayed = briefly(difference, 200)
+        lines.append(f"{difference.at} ({difference.kind}): recorded {recorded}, replayed {replayed}")
     if len(result.differences) > _MOST:
         lines.append(f"… {len(result.differences) - _MOST} more differences")
     return "\n".join([*lines, "", result.rerun])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import IO
 
-from autoplayback.equalizer.showing import brief
+from autoplayback.equalizer.showing import briefly
 from autoplayback.equalizer.verdict import Difference, Verdict
 from autoplayback.reports.groups import Group, Groups
 from autoplayback.reports.words import clean, seconds
@@ -107,11 +107,13 @@ def _block(group: Group) -> str:
 
 def table(differences: Iterable[Difference]) -> list[str]:
     """Differences as the rows of a table; nothing where there are none."""
-    rows = [
-        f"| {code(d.at)} | {'—' if d.kind == 'extra' else code(brief(d.recorded, 300))} "
-        f"| {'—' if d.kind == 'missing' else code(brief(d.replayed, 300))} |"
-        for d in differences
-    ]
+    rows = []
+    for difference in differences:
+        recorded, replayed = briefly(difference, 300)
+        rows.append(
+            f"| {code(difference.at)} | {'—' if difference.kind == 'extra' else code(recorded)} "
+            f"| {'—' if difference.kind == 'missing' else code(replayed)} |"
+        )
     return ["| at | recorded | replayed |", "|---|---|---|", *rows] if rows else []
 
 

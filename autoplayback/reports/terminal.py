@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from autoplayback.equalizer.showing import brief
+from autoplayback.equalizer.showing import briefly
 from autoplayback.equalizer.verdict import Difference, Verdict
 from autoplayback.originals import monotonic_ns
 from autoplayback.reports.groups import Group, Groups
@@ -198,20 +198,12 @@ def _differences(result: Result) -> Iterator[Text]:
 
 def _difference(difference: Difference) -> Text:
     at = clean(difference.at)
+    recorded, replayed = map(clean, briefly(difference, _VALUE))
     if difference.kind == "missing":
-        return Text.assemble(
-            f"  {at}  ", ("is missing", "red"), "  recorded ", (clean(brief(difference.recorded, _VALUE)), "red")
-        )
+        return Text.assemble(f"  {at}  ", ("is missing", "red"), "  recorded ", (recorded, "red"))
     if difference.kind == "extra":
-        return Text.assemble(
-            f"  {at}  ", ("was not there", "green"), "  replayed ", (clean(brief(difference.replayed, _VALUE)), "green")
-        )
-    return Text.assemble(
-        f"  {at}  recorded ",
-        (clean(brief(difference.recorded, _VALUE)), "red"),
-        "  replayed ",
-        (clean(brief(difference.replayed, _VALUE)), "green"),
-    )
+        return Text.assemble(f"  {at}  ", ("was not there", "green"), "  replayed ", (replayed, "green"))
+    return Text.assemble(f"  {at}  recorded ", (recorded, "red"), "  replayed ", (replayed, "green"))
 
 
 def _closer(group: Group) -> Iterator[Text]:

@@ -51,19 +51,11 @@ def timeline(tape: Tape) -> list[list[Any]]:
             round(call.started / 1e6, 3),
             round(call.duration / 1e6, 3),
             call.outcome.end.value,
-            showing.cut(_arguments(call), 160),
+            showing.cut(showing.called(call), 160),
             showing.cut(_outcome(call), 160),
         ]
         for call in tape.calls[:_MOST_CALLS]
     ]
-
-
-def _arguments(call: Call) -> str:
-    # A function without a readable signature has its arguments under their positions.
-    return ", ".join(
-        render(value, 120) if name.isdigit() else f"{name}={render(value, 120)}"
-        for name, value in named(call.arguments, call.target.parameters).items()
-    )
 
 
 def _outcome(call: Call) -> str:

@@ -18,6 +18,30 @@ def render(inert: Any, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
 
 
+def apart(one: Any, other: Any, limit: int = 200) -> tuple[str, str]:
+    """Two unlike values, each rendered; of long texts, or bytes, what stands around the first place in which they differ."""
+    if type(one) is type(other) and isinstance(one, (str, bytes)) and max(len(one), len(other)) > limit - 2:
+        start = first_unlike(one, other) - limit // 3
+        if start > 0:
+            near = [side[min(start, max(0, len(side) - limit + 4)) :] for side in (one, other)]
+            return f"…{render(near[0], limit - 1)}", f"…{render(near[1], limit - 1)}"
+    return render(one, limit), render(other, limit)
+
+
+def first_unlike(one: str | bytes, other: str | bytes) -> int:
+    """Where two texts differ first; the length of the shorter one where it is the beginning of the other."""
+    low, high = 0, min(len(one), len(other))
+    if one[:high] == other[:high]:
+        return high
+    while high - low > 1:  # slices are compared at the speed of C
+        middle = (low + high) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 class _Writer:
     """Writes until the limit is reached, so that a huge value costs no more than a small one."""
 

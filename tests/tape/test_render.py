@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autoplayback.tape.render import apart
 from autoplayback.tape.values import Encoder, inspect, render
 from tests.tape.samples import Color, Headers, Line, Pair, Plain, Refused
 
@@ -50,3 +51,24 @@ def test_long_values_are_cut_and_cost_little() -> None:
     assert len(render("x" * 10_000_000, 80)) == 80
     assert time.perf_counter() - started < 1
     assert render(10**100_000, 50).endswith("…")
+
+
+STATEMENT = "SELECT id, total FROM orders JOIN customers USING (customer_id) WHERE orders.id = {} ORDER BY id"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "seen"),
+    [
+        (STATEMENT.format(7), STATEMENT.format(8), ("orders.id = 7 ORDER", "orders.id = 8 ORDER")),
+        (STATEMENT.format(7).encode(), STATEMENT.format(8).encode(), ("orders.id = 7 ORDER", "orders.id = 8 ORDER")),
+        ("a" * 500 + "b", "a" * 500, ("ab'", "aa'")),
+        ("x" + "a" * 500, "y" + "a" * 500, ("'xa", "'ya")),
+        ("short", 7, ("'short'", "7")),
+    ],
+    ids=["text", "bytes", "longer at the end", "at the beginning", "of two kinds"],
+)
+def test_two_long_texts_are_cut_around_what_differs(one: object, other: object, seen: tuple[str, str]) -> None:
+    """And stay short."""
+    for shown, part in zip(apart(one, other, 60), seen, strict=True):
+        assert part in shown
+        assert len(shown) <= 60
