@@ -52,10 +52,11 @@ def noise(
     found = options.configuration(config, tapes)
     cassette = options.cassette(found)
     try:
-        chosen = list(cassette.summaries(options.query(operation, since, until, where, sample, by, seed, limit)))
+        query = options.query(operation, since, until, where, sample, by, seed, limit)
+        chosen = list(cassette.summaries(query))
         if not chosen:
-            options.complain(f"no tape matched; {cassette.emptiness()}")
-            raise typer.Exit(5)
+            options.nothing(cassette, query)
+        options.doubt(cassette, query)
 
         def loaded() -> Iterator[Tape | Unreadable]:
             for summary in chosen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from autoplayback.cassettes.protocol import Cassette
     from autoplayback.cassettes.query import Query
     from autoplayback.config.load import Configuration
+
+NO_TAPE = 5
+"""The exit status where no tape matched."""
 
 Config = Annotated[
     str | None,
@@ -96,3 +99,20 @@ def query(
 
     return selection.query(operations=operation or [], since=since, until=until, where=where or [], sample=sample, by=by,
                            seed=seed, limit=limit, ids=ids or [])
+
+
+def nothing(cassette: Cassette, query: Query) -> NoReturn:
+    """Says why a selection is empty, and ends with the exit status for that."""
+    from autoplayback.studio import selection
+
+    complain(selection.nothing(cassette, query))
+    raise typer.Exit(NO_TAPE)
+
+
+def doubt(cassette: Cassette, query: Query) -> None:
+    """Warns of a selection that found tapes though a key in it is nobody's: `--where 'custommer!=acme'`, `--by custommer`."""
+    from autoplayback.studio import selection
+
+    if query.by is not None or any(condition.operator == "!=" for condition in query.where):
+        for told in selection.unknown_keys(cassette, query):
+            complain(f"warning: {told}")

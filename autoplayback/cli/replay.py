@@ -18,6 +18,7 @@ from autoplayback.cli import options
 
 if TYPE_CHECKING:
     from autoplayback.cassettes.protocol import Cassette
+    from autoplayback.cassettes.query import Query
     from autoplayback.config.load import Configuration
     from autoplayback.config.settings import Suite
     from autoplayback.studio.baseline import Speed
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from autoplayback.studio.results import Result
     from autoplayback.tape.model import Summary, Tape
 
-USAGE, NO_TAPE, INTERRUPTED = 2, 5, 130
+INTERRUPTED = 130
 
 HELP = """Run recorded operations again on the code as it is now, cut off from the world, and compare.
 
@@ -133,10 +134,14 @@ def replay(
         ids = [cassette.resolve(prefix) for prefix in tape or []]
         if last_failed:
             ids += [known for known in remembered(found) if known not in ids]
-        chosen = [] if last_failed and not ids else _chosen(cassette, filters, chosen_suite, ids)
+        query = _query(filters, chosen_suite, ids)
+        if last_failed and not ids:
+            options.complain("no tape failed last time")
+            raise typer.Exit(options.NO_TAPE)
+        chosen = list(cassette.summaries(query))
         if not chosen:
-            options.complain("no tape failed last time" if last_failed and not ids else _nothing(cassette, operation or []))
-            raise typer.Exit(NO_TAPE)
+            options.nothing(cassette, query)
+        options.doubt(cassette, query)
         damaged = {} if ids else dict(getattr(cassette, "skipped", {}))
         for file, why in damaged.items():
             options.complain(f"warning: {file}: {why}")
@@ -250,8 +255,8 @@ def _suite(found: Configuration, name: str | None) -> Suite | None:
     return suites[name]
 
 
-def _chosen(cassette: Cassette, filters: dict[str, Any], suite: Suite | None, ids: list[str]) -> list[Summary]:
-    """The tapes meant: a suite's selection, narrowed or changed by flags."""
+def _query(filters: dict[str, Any], suite: Suite | None, ids: list[str]) -> Query:
+    """Which tapes are meant: a suite's selection, narrowed or changed by flags."""
     from autoplayback.studio import selection
 
     if suite is not None:
@@ -266,21 +271,7 @@ def _chosen(cassette: Cassette, filters: dict[str, Any], suite: Suite | None, id
                 for key in ("since", "until", "sample", "by", "limit")
             },
         }
-    return list(cassette.summaries(selection.query(**filters, ids=ids)))
-
-
-def _nothing(cassette: Cassette, operations: list[str]) -> str:
-    """Why no tape was chosen: there is none at all, or there are others."""
-    from autoplayback.cassettes.query import Query
-    from autoplayback.config.nearest import suggestion
-
-    there = sorted({summary.operation for summary in cassette.summaries(Query(limit=1000))})
-    if not there:
-        return f"no tape matched; {cassette.emptiness()}"
-    unknown = [name for name in operations if name not in there]
-    if unknown:
-        return f"no tape matched: none is of operation {unknown[0]!r}{suggestion(unknown[0], there)}"
-    return f"no tape matched; there are tapes of {', '.join(there[:5])}{', ...' if len(there) > 5 else ''}"
+    return selection.query(**filters, ids=ids)
 
 
 def _loaded(cassette: Cassette, chosen: Iterable[Summary]) -> Iterator[Tape | Unreadable]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from autoplayback.config.settings import Settings
     from autoplayback.tape.model import Summary, Tape
 
-NO_TAPE = 5
 DAMAGED = 1
 NOT_SHIPPED = 3
 
@@ -87,7 +86,7 @@ def export(
     try:
         found = _named(source, ids) if ids else [summary.tape for summary in source.summaries(query)]
         if not found:
-            _nothing(source)
+            options.nothing(source, query)
         copied = target.add(source.load(id) for id in found)
         there = f", {len(found) - copied:,} were there already" if copied < len(found) else ""
         typer.echo(f"{copied:,} tapes copied to {target.url}{there}")
@@ -115,7 +114,7 @@ def delete(
     try:
         found = _named(cassette, ids) if ids else [summary.tape for summary in cassette.summaries(query)]
         if not found:
-            _nothing(cassette)
+            options.nothing(cassette, query)
         if not yes and not ids:
             typer.confirm(f"Delete {len(found):,} tapes of {cassette.url} for good?", abort=True)
         typer.echo(f"{cassette.delete(found):,} tapes deleted")
@@ -220,11 +219,6 @@ def ship(
 
 def _named(cassette: Cassette, prefixes: list[str] | None) -> list[str]:
     return list(dict.fromkeys(cassette.resolve(prefix.upper()) for prefix in prefixes or ()))
-
-
-def _nothing(cassette: Cassette) -> None:
-    options.complain(f"no tape matched; {cassette.emptiness()}")
-    raise typer.Exit(NO_TAPE)
 
 
 def _tell_of_waiting(cassette: Cassette) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +14,6 @@ from autoplayback.errors import CassetteError
 if TYPE_CHECKING:
     from autoplayback.cassettes.protocol import Cassette
     from autoplayback.tape.model import Summary
-
-NO_TAPE = 5
 
 LIST_HELP = """List the recorded tapes, newest first.
 
@@ -73,8 +70,8 @@ def list_tapes(
             raise
         _tell_of_losses(cassette)
         if not count:
-            options.complain(f"no tape matched; {_no_operation(cassette, operation) or cassette.emptiness()}")
-            raise typer.Exit(NO_TAPE)
+            options.nothing(cassette, query)
+        options.doubt(cassette, query)
         if line is _row:
             typer.secho(f"{count:,} tape{'s' * (count != 1)}", dim=True)
     finally:
@@ -146,19 +143,6 @@ def _metadata(summary: Summary) -> str:
     from autoplayback.reports.words import clean
 
     return clean(" ".join(f"{key}={value}" for key, value in summary.metadata.items()))
-
-
-def _no_operation(cassette: Cassette, wanted: list[str] | None) -> str:
-    """Where an operation was named that has no tape: the nearest that has, or all that have."""
-    from fnmatch import fnmatchcase
-
-    from autoplayback.config.nearest import suggestion
-
-    known = {summary.operation for summary in itertools.islice(cassette.summaries(None), 10_000)} if wanted else set()
-    for name in wanted or ():
-        if known and not any(fnmatchcase(operation, name) for operation in known):
-            return f"no tape is of an operation {name!r}{suggestion(name, known, what='there are tapes of')}"
-    return ""
 
 
 def _tell_of_losses(cassette: Cassette) -> None:

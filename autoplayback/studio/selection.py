@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from itertools import islice
 
-from autoplayback.cassettes.query import Query
+from autoplayback.cassettes.protocol import Cassette
+from autoplayback.cassettes.query import FIELDS, OUTCOMES, Query
+from autoplayback.config.nearest import nearest, suggestion
 from autoplayback.config.notations import Condition, NotationError, condition, moment
 from autoplayback.errors import ConfigError
 from autoplayback.originals import time_ns
@@ -45,3 +49,41 @@ def query(
         raise ConfigError(*((None, problem) for problem in problems))
     return Query(operations=tuple(operations), since=first, until=last, where=wanted, sample=sample, by=by, seed=seed,
                  limit=limit, ids=tuple(id.upper() for id in ids))
+
+
+_LOOKED_AT = 10_000
+"""The newest tapes that names are suggested from."""
+
+
+def nothing(cassette: Cassette, query: Query) -> str:
+    """Why a query found nothing: the name that no tape has, with the nearest that one has; else what there is."""
+    there = list(islice(cassette.summaries(None), _LOOKED_AT))
+    if not there:
+        return f"no tape matched; {cassette.emptiness()}"
+    operations = sorted({summary.operation for summary in there})
+    for name in query.operations:
+        if not any(fnmatchcase(operation, name) for operation in operations):
+            return f"no tape matched: none is of operation {name!r}{suggestion(name, operations, what='there are tapes of')}"
+    for told in unknown_keys(cassette, query):
+        return f"no tape matched: {told}"
+    return f"no tape matched; there are tapes of {', '.join(operations[:5])}{', ...' if len(operations) > 5 else ''}"
+
+
+def unknown_keys(cassette: Cassette, query: Query) -> list[str]:
+    """A sentence for each key of the query's conditions and of its sample that isn't in the metadata of any tape."""
+    asked = [condition.key for condition in query.where] + ([query.by] if query.by is not None else [])
+    keys = [key for key in dict.fromkeys(asked) if key not in FIELDS and key not in OUTCOMES]
+    there: set[str] = set()
+    found = []
+    for key in keys:
+        present = Condition(key, "!=", ("null",))
+        if any(True for _ in cassette.summaries(Query(where=(present,), limit=1))):
+            continue
+        there = there or {name for summary in islice(cassette.summaries(None), _LOOKED_AT) for name in summary.metadata}
+        if not there:
+            found.append(f"no tape has metadata {key!r}; what tapes have, `metadata:` of their operation says")
+            continue
+        near = nearest(key.removeprefix("metadata."), [*there, *FIELDS, *OUTCOMES])
+        told = f"; did you mean {near!r}?" if near else suggestion(key, there, what="there are")
+        found.append(f"no tape has metadata {key!r}{told}")
+    return found

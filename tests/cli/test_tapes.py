@@ -63,6 +63,21 @@ def test_no_tape_matched_is_exit_5(command: Command, recorded: list[Tape]) -> No
     assert "did you mean 'place_order'?" in command("list", "--operation", "palce_order").stderr
 
 
+@pytest.mark.parametrize("name", ["list", "replay", "noise"])
+def test_a_key_that_no_tape_has_is_told_with_the_nearest(command: Command, recorded: list[Tape], name: str) -> None:
+    """Where it finds nothing it is why; where it finds all, or draws from one heap, it is a warning."""
+    done = command(name, "--where", "custommer=acme")
+    assert done.returncode == 5
+    assert "no tape has metadata 'custommer'; did you mean 'customer'?" in done.stderr
+    assert "did you mean 'seconds'?" in command(name, "--where", "second>1").stderr
+    if name == "list":
+        for arguments in (("--where", "custommer!=acme"), ("--sample", "2", "--by", "custommer")):
+            done = command(name, *arguments)
+            assert done.returncode == 0
+            assert "warning: no tape has metadata 'custommer'; did you mean 'customer'?" in done.stderr
+        assert command(name, "--where", "customer!=acme").stderr == ""
+
+
 def test_tapes_elsewhere_need_no_config(
     command: Command, recorded: list[Tape], tmp_path_factory: pytest.TempPathFactory, shop: Path
 ) -> None:
