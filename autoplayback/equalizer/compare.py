@@ -14,6 +14,7 @@ from autoplayback.config.settings import Compare
 from autoplayback.equalizer import metrics, plugins, showing
 from autoplayback.equalizer.differ import MISSING, Differ, RawDifference
 from autoplayback.equalizer.finding import present
+from autoplayback.equalizer.order import disorder
 from autoplayback.equalizer.renames import Renames
 from autoplayback.equalizer.rules import Rulebook
 from autoplayback.equalizer.sides import Side, error_text, side
@@ -64,12 +65,13 @@ class _Comparison:
         self.counts = counts(recorded, replayed)
         self.notes: list[str] = []
         self.undone = _undone(recorded, replayed, book.compare.ignore)
+        self.disorder, self.reordered = (None, "") if book.compare.extractor else disorder(recorded, replayed, book)
 
     def judge(self) -> Judgement:
         playback = self.replayed.playback
         if playback is None:
             raise ReplayError("the replay brought no proof of where its answers came from")
-        self.notes = _notes(self.recorded, playback)
+        self.notes = [*_notes(self.recorded, playback), *filter(None, [self.reordered])]
         missed = bool(playback.misses) or playback.unanswered > 0
         if not playback.ran and not missed:
             return self.judgement(Verdict.ERROR, "the operation's own code was never entered")
@@ -123,6 +125,7 @@ class _Comparison:
             or rules.duration is not None
             or self.counts
             or self.undone
+            or self.disorder
         ):
             return False
         one, other = self.recorded, self.replayed
@@ -146,6 +149,8 @@ class _Comparison:
         readings, odd = metrics.readings(old, new, self.book, differ.left)
         raw = differ.differences + odd
         raw += self.undone
+        if self.disorder is not None:
+            raw.append(self.disorder)
         if self.book.compare.calls == "strict":
             raw += [RawDifference(("calls", *name.split(".")), one, other) for name, (one, other) in self.counts.items()]
         return readings, raw, differ
@@ -282,11 +287,12 @@ def _first(raw: list[RawDifference]) -> str:
     """The reason `different`: the first difference in a sentence, and how many more there are."""
     first = showing.difference(raw[0])
     more = f", and {len(raw) - 1} more" if len(raw) > 1 else ""
+    recorded, replayed = showing.briefly(first)
     if first.kind == "missing":
-        return f"{first.at} is missing: recorded {showing.brief(first.recorded)}{more}"
+        return f"{first.at} is missing: recorded {recorded}{more}"
     if first.kind == "extra":
-        return f"{first.at} was not there: replayed {showing.brief(first.replayed)}{more}"
-    return f"{first.at}: recorded {showing.brief(first.recorded)}, replayed {showing.brief(first.replayed)}{more}"
+        return f"{first.at} was not there: replayed {replayed}{more}"
+    return f"{first.at}: recorded {recorded}, replayed {replayed}{more}"
 
 
 def _undone(recorded: Tape, replayed: Tape, ignored: Sequence[str]) -> list[RawDifference]:

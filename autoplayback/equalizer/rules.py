@@ -137,7 +137,7 @@ def merged(*compares: Compare | None) -> Compare:
         _overridden(metrics, compare.metrics)
         scalars |= {
             name: getattr(compare, name)
-            for name in ("comparator", "extractor", "data", "duration")
+            for name in ("comparator", "extractor", "data", "duration", "order")
             if getattr(compare, name) is not None
         }
         if compare.calls == "strict":

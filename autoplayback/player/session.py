@@ -19,6 +19,7 @@ from autoplayback.originals import perf_counter_ns
 from autoplayback.player import misses, tripwire
 from autoplayback.player.clock import Clock
 from autoplayback.player.files import restored
+from autoplayback.player.lanes import Lanes
 from autoplayback.player.matching import Matcher
 from autoplayback.player.passages import AnsweredPassage, MissingPassage, OperationPassage
 from autoplayback.tape.draft import CallDraft, Draft
@@ -79,6 +80,7 @@ class Session:
         self._disguise = disguise
         self._matcher = Matcher(tape)
         self._matched: list[tuple[int, int, str]] = []
+        self._lanes = Lanes()
         self._answered = 0
         self._cpu = 0
         self._handles: dict[int, Handle] = {}
@@ -121,6 +123,7 @@ class Session:
             return AnsweredPassage(self.scope.muted, Answer(error=TypeError(f"{target.name}: the recorded object had no length")))
         with self._lock:
             note = draft.call(target, number, arguments)
+            self._lanes.note()
             now = (self.clock.started, self.clock.now)
             found = self._matcher.take(target, number, arguments, now)
             if found is None and self._disguise is not None:
@@ -180,6 +183,7 @@ class Session:
             process_time_ns() - self._cpu,
             ran=True,
             raised=self.raised_at,
+            lanes=self._lanes.told(),
         )
         self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
         return self.draft

@@ -129,6 +129,8 @@ class Playback:
     """Whether the operation's own code was really entered."""
     raised: str = ""
     """`file:line in function` of the service's own frame that the operation's exception came from."""
+    lanes: tuple[int, ...] = ()
+    """Per replayed call the thread or task that made it, numbered in the order of first calls; empty where one made them all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,7 @@ class _Loader:
         known["misses"] = tuple([Miss(**_known(miss, Miss, "a miss")) for miss in _list(known.get("misses", []))])
         known["unused_calls"] = tuple(_list(known.get("unused_calls", [])))
         known["matched"] = tuple([tuple(_checked(match, "a match", int, int, str)) for match in _list(known.get("matched", []))])
+        known["lanes"] = tuple(_list(known.get("lanes", [])))
         known["boundary"] = self.texts(_list(known.get("boundary", [])))
         return Playback(**known)
 

@@ -1,0 +1,46 @@
+"""Which thread or task made which call: only what one of them made has an order that two runs must share."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Hashable, MutableMapping
+from weakref import WeakKeyDictionary
+
+
+class Lanes:
+    """The threads and tasks of one replay, numbered in the order of their first call, so that two replays agree on them."""
+
+    def __init__(self) -> None:
+        self._of: list[int] = []
+        self._threads: dict[int, int] = {}
+        # Weak: a finished task must go when the service lets go of it, with whatever its result holds.
+        self._tasks: MutableMapping[Hashable, int] = WeakKeyDictionary()
+        self._next = 0
+
+    def note(self) -> None:
+        """Notes who makes the next call."""
+        task = _task()
+        known: MutableMapping[Hashable, int] = self._tasks if task is not None else self._threads  # type: ignore[assignment]
+        key = task if task is not None else threading.get_ident()  # gevent's, where it has taken threads over: a greenlet's
+        lane = known.get(key)
+        if lane is None:
+            lane = known[key] = self._next
+            self._next += 1
+        self._of.append(lane)
+
+    def told(self) -> tuple[int, ...]:
+        """The lane of each call, in their order; empty where one made them all."""
+        return tuple(self._of) if self._next > 1 else ()
+
+
+def _task() -> Hashable | None:
+    """The asyncio task that runs here; None outside an event loop, also where asyncio was never imported."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        task: Hashable | None = asyncio.current_task()
+    except (RuntimeError, AttributeError):  # no loop runs in this thread, or asyncio is only half imported
+        return None
+    return task
