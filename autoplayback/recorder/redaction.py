@@ -112,6 +112,9 @@ class Known:
             case Raw() if self._inside(node.data):
                 return self.tree(opened(node), marks) if node.holds else Raw(node.code, self.tree(node.data, marks))
             case Held():
+                if node.code == Code.MANY:
+                    *head, rows = node.value  # names of types and fields, no texts of the service's
+                    return Held(node.code, [*head, self.tree(rows, marks)])
                 if node.code != Code.TAGGED:
                     return Held(node.code, self.tree(node.value, marks))
                 kind, type_, *values = node.value  # the first two are no texts of the service's

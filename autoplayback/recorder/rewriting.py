@@ -18,6 +18,7 @@ import ormsgpack
 
 from autoplayback.config.paths import Rules, State
 from autoplayback.recorder.secrets import TEXTS, Tokens, is_token, names_secret
+from autoplayback.tape.rows import expanded
 from autoplayback.tape.wire import Code, Ext, pack
 
 Marks = State[bool]
@@ -166,6 +167,10 @@ class Rewriter:
             made = [*value[:2], self._tagged(value, marks, hot), *(self.tree(extra, marks, hot) for extra in value[3:])]
         elif node.code == Code.GRAPH:
             made = [self.tree(part, marks, hot) for part in value]
+        elif node.code == Code.MANY:  # its fields' names stand apart from their values: looked at item by item
+            items = [Held(code, content) for code, content in expanded(value)]
+            made = self._items(items, marks, hot)
+            return made if made is not items else node
         elif isinstance(value, list):
             made = self._list(value, marks, hot)
         else:

@@ -314,6 +314,26 @@ def test_the_quick_look_has_letters_enough_of_every_word():
         assert len(secrets.sketch(word.encode())) >= 4
 
 
+@dataclass
+class Account:
+    user: str
+    password: str
+
+
+def test_a_secret_in_a_table_goes_by_the_name_of_its_field():
+    """Lists of many instances of one class stand on the tape as rows, apart from their fields' names."""
+    accounts = [Account(f"user {n}", SECRET + str(n)) for n in range(20)]
+    document(accounts)  # its class is known from now on, and such a list written as a table
+    rows = document({"accounts": accounts})
+    assert rows.count(b"password") == 1
+    redacted = clean(tape(result={"accounts": accounts}, calls=[("load", "input", (accounts[3].password,), None)]))
+    made = value(redacted.outcome.value)["accounts"]
+    assert [account.user for account in made] == [account.user for account in accounts]
+    assert len({account.password for account in made if is_token(account.password)}) == 20
+    by_path = Redactor(["result.accounts[*].user"]).redact(tape(result={"accounts": accounts}))
+    assert all(is_token(account.user) for account in value(by_path.outcome.value)["accounts"])
+
+
 def test_a_blob_is_not_searched_but_what_stands_around_it_is():
     """Large binary data has no names for secrets to stand under; large text is searched."""
     from autoplayback.recorder.writer import BLOB_BYTES, blobs
