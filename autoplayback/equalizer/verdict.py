@@ -91,6 +91,6 @@ class Judgement:
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Per target whose number of calls changed, the recorded and the replayed number."""
     clock: int = 0
-    """Values that differ only by being each run's own «now» (`tape.moments`), and so count as equal."""
+    """Values that differ only by being each run's own «now», or as far from it (`tape.moments`), and so count as equal."""
     notes: tuple[str, ...] = ()
     """What is worth telling though it doesn't change the verdict, such as recorded inputs the new code didn't ask for."""

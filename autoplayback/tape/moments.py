@@ -1,7 +1,9 @@
 """The operation's own «now»: times that a service makes itself while it works, which no two runs share to the microsecond.
 
 Two such values, of a recorded and a replayed run, mean the same where each lies within its own operation, and both are written
-in the same way. Everything else about time (an expiry, a date of birth, a timestamp read from a database) is compared as it is.
+in the same way. So do two at the same distance of whole minutes from it (an expiry: «now» and 14 days), if the operation took no
+longer than a second: then they differ by less than that, and a time from elsewhere stands at such a distance by accident only.
+Everything else about time (a date of birth, a timestamp read from a database) is compared as it is.
 """
 
 from __future__ import annotations
@@ -18,9 +20,13 @@ from autoplayback.tape.inert import Tagged
 Window = tuple[int, int]
 """An operation's start and end, ns since the epoch."""
 
+_SECOND: Final = 1_000_000_000
+_MINUTE: Final = 60 * _SECOND
+_FURTHEST: Final = 400 * 24 * 60 * _MINUTE
+"""How far from now a plain number is still taken for a time; what is written as one may be at any distance."""
 _MARGIN: Final = 1_000_000
 """Nanoseconds before the start and after the end: what clocks of different resolution disagree by."""
-_QUARTER: Final = 15 * 60 * 1_000_000_000
+_QUARTER: Final = 15 * _MINUTE
 _ZONES: Final = range(-14 * 4, 14 * 4 + 1)
 """Quarters of an hour that a zone may be from UTC."""
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?(?!\d)")
@@ -35,7 +41,8 @@ _LONGEST: Final = 100_000
 
 
 def reading(value: Any, window: Window) -> str | None:
-    """How an inert value says «now»: its type, unit or notation, and zone. None where it doesn't lie within the operation."""
+    """How an inert value says «now», or a time at a distance from it: its type, unit or notation, zone and distance. None where
+    it says neither."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
@@ -49,16 +56,10 @@ def reading(value: Any, window: Window) -> str | None:
             return None
         at, zone = _nanoseconds(naive), value.extra[0] if isinstance(value.extra, list) and value.extra else None
         if zone is None:
-            quarters = _zone(at, 1_000, window)
-            return None if quarters is None else f"datetime {quarters}"
+            return _said("datetime", _local(at, 1_000, window))
         ahead = _ahead(zone, naive)
-        return f"datetime {zone!r}" if ahead is not None and _overlaps(at - ahead, 1_000, window) else None
+        return None if ahead is None else _said(f"datetime {zone!r}", _distance(at - ahead, 1_000, window))
     return None
-
-
-def is_now(value: Any, started: int, ended: int) -> bool:
-    """Whether an inert value is a time within an operation that lasted from `started` to `ended`, ns since the epoch."""
-    return reading(value, (started, ended)) is not None
 
 
 def same_now(recorded: Any, recorded_window: Window, replayed: Any, replayed_window: Window) -> bool:
@@ -117,8 +118,8 @@ def _number(value: int | float, window: Window) -> str | None:
         except (OverflowError, ValueError):  # infinite or NaN
             return None
         # A float keeps about a quarter of a microsecond of a time in seconds; an int is cut to its unit.
-        if _overlaps(at, 1_000 if exact else size, window):
-            return f"{type(value).__name__} {unit}"
+        if abs(at - window[0]) <= _FURTHEST and (distance := _distance(at, 1_000 if exact else size, window)) is not None:
+            return _said(f"{type(value).__name__} {unit}", distance)
     return None
 
 
@@ -128,7 +129,7 @@ def _text(text: str, window: Window) -> str | None:
             at = _nanoseconds(parsedate_to_datetime(text).astimezone(UTC).replace(tzinfo=None))
         except ValueError:
             return None
-        return "http" if _overlaps(at, 1_000_000_000, window) else None
+        return _said("http", _distance(at, _SECOND, window))
     if not _ISO.fullmatch(text):
         return None
     try:
@@ -136,14 +137,17 @@ def _text(text: str, window: Window) -> str | None:
     except ValueError:
         return None
     fraction = re.search(r"[.,](\d+)", text)
-    size = 10 ** (9 - len(fraction[1])) if fraction else 1_000_000_000 if text[10:19].count(":") == 2 else 60_000_000_000
+    size = 10 ** (9 - len(fraction[1])) if fraction else _SECOND if text[10:19].count(":") == 2 else _MINUTE
     # `isoformat` leaves the fraction out where it happens to be zero.
     shape = re.sub(r"\d", "0", re.sub(r"[.,]\d{6}(?!\d)", "", text))
     if when.tzinfo is not None:
         at = _nanoseconds(when.astimezone(UTC).replace(tzinfo=None))
-        return f"iso {shape} {when.utcoffset()}" if _overlaps(at, size, window) else None
-    quarters = _zone(_nanoseconds(when), size, window)
-    return None if quarters is None else f"iso {shape} {quarters}"
+        return _said(f"iso {shape} {when.utcoffset()}", _distance(at, size, window))
+    return _said(f"iso {shape}", _local(_nanoseconds(when), size, window))
+
+
+def _said(how: str, distance: int | None) -> str | None:
+    return None if distance is None else f"{how} {distance // _MINUTE:+d}" if distance else how
 
 
 def _ahead(zone: Any, naive: datetime) -> int | None:
@@ -169,13 +173,23 @@ def _ahead(zone: Any, naive: datetime) -> int | None:
     return None
 
 
-def _zone(naive: int, size: int, window: Window) -> int | None:
-    """How many quarters of an hour a local time is ahead of UTC, if it is now: its zone isn't written on it."""
+def _local(naive: int, size: int, window: Window) -> int | None:
+    """How far a local time, whose zone isn't written on it, is from now in UTC: quarters of an hour may be its zone alone."""
     nearest = round((naive - window[0]) / _QUARTER)
     for quarters in sorted((nearest - 1, nearest, nearest + 1), key=abs):
         if quarters in _ZONES and _overlaps(naive - quarters * _QUARTER, size, window):
-            return quarters
-    return None
+            return quarters * _QUARTER
+    return _distance(naive, size, window)
+
+
+def _distance(at: int, size: int, window: Window) -> int | None:
+    """How far a time is from the operation's, in whole minutes (as nanoseconds); None where it is at no such distance."""
+    if _overlaps(at, size, window):
+        return 0
+    if window[1] - window[0] > _SECOND or size > _SECOND:
+        return None
+    minutes = round((at - window[0]) / _MINUTE) * _MINUTE
+    return minutes if _overlaps(at - minutes, size, window) else None
 
 
 def _nanoseconds(naive: datetime) -> int:

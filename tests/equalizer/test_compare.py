@@ -6,8 +6,9 @@ import json
 import math
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -281,6 +282,11 @@ def iso(ns: int) -> str:
     return datetime.fromtimestamp(ns / 1e9, UTC).isoformat()
 
 
+def http(ns: int) -> str:
+    """As a cookie has it."""
+    return format_datetime(datetime.fromtimestamp(ns // SECOND, UTC), usegmt=True)
+
+
 NOW = 1_795_453_835_000_000_000
 
 
@@ -320,3 +326,54 @@ def test_other_times_are_compared_as_they_are(recorded: Any, replayed: Any) -> N
     """One outside its operation, in another unit or another notation has changed."""
     both = {NOW: recorded, NOW + 1: replayed}
     assert at(NOW, both.__getitem__, NOW).verdict is Verdict.DIFFERENT
+
+
+DAY = 24 * 3600 * SECOND
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda ns: datetime.fromtimestamp(ns / 1e9, UTC) + timedelta(days=14),
+        lambda ns: datetime.fromtimestamp(ns / 1e9) + timedelta(days=90),
+        lambda ns: iso(ns + 14 * DAY),
+        lambda ns: datetime.fromtimestamp(ns / 1e9 - 30 * 24 * 3600).isoformat(),
+        lambda ns: {"exp": (ns + 3600 * SECOND) / 1e9},
+        lambda ns: (ns + 3600 * SECOND) // 1_000_000,
+        lambda ns: f"session=x; expires={http(ns + 1800 * SECOND + 900_000_000)}; path=/",
+    ],
+    ids=["datetime", "local", "iso", "local iso", "seconds", "milliseconds", "cookie"],
+)
+def test_a_time_at_a_distance_from_each_runs_own_now_is_equal(value: Any) -> None:
+    """An expiry needs no rule, and is counted; but a distance that has changed is a difference."""
+    judgement = at(NOW, value, NOW + 250_000_000)
+    assert judgement.verdict is Verdict.EQUAL
+    assert judgement.clock >= 1
+    assert at(NOW, value, NOW + 250_000_000, clock="exact").verdict is Verdict.DIFFERENT
+    for change in (2 * SECOND, 60 * SECOND, DAY):
+        both = {NOW: value(NOW), NOW + 1: value(NOW + change)}
+        assert at(NOW, both.__getitem__, NOW).verdict is Verdict.DIFFERENT
+
+
+@pytest.mark.parametrize(
+    ("recorded", "replayed"),
+    [
+        (iso(NOW + 14 * DAY + 7 * SECOND), iso(NOW + 14 * DAY + 7 * SECOND + 1000)),
+        ((NOW + 500 * DAY) // SECOND, (NOW + 500 * DAY) // SECOND + 1),
+        (iso(NOW + 14 * DAY), datetime.fromtimestamp(NOW / 1e9, UTC) + timedelta(days=14)),
+    ],
+    ids=["at no whole minutes", "a number far from now", "in another way"],
+)
+def test_a_time_from_elsewhere_is_no_distance_from_now(recorded: Any, replayed: Any) -> None:
+    """Nor is one which is written in another way."""
+    both = {NOW: recorded, NOW + 1: replayed}
+    assert at(NOW, both.__getitem__, NOW).verdict is Verdict.DIFFERENT
+
+
+def test_of_a_long_operation_only_its_own_now_is_equal() -> None:
+    """Its span would hide too much."""
+    recorded = replace(tape(iso(NOW + DAY), duration=2 * SECOND), started=NOW)
+    later = replay(iso(NOW + DAY + SECOND), duration=2 * SECOND)
+    assert later.playback is not None
+    later = replace(later, playback=replace(later.playback, began=NOW, ended=NOW + 2 * SECOND))
+    assert compare(recorded, later).verdict is Verdict.DIFFERENT
