@@ -190,7 +190,7 @@ class _Comparison:
             ]
             lost = [difference for difference in raw if difference.parts[0] == "outputs" and difference.replayed is MISSING]
             if not (others or lost):
-                return Verdict.FIXED, f"recorded: {old.described()}; replayed: {new.described()}"
+                return Verdict.FIXED, f"recorded: {old.described()}; replayed: {new.described(value=True)}"
         if raw:
             return Verdict.DIFFERENT, _first(raw)
         worse = [reading for reading in readings if reading.degraded]

@@ -10,6 +10,7 @@ from typing import Any
 from autoplayback.config.paths import Part
 from autoplayback.equalizer import content
 from autoplayback.equalizer.differ import MISSING
+from autoplayback.equalizer.showing import brief, shown
 from autoplayback.tape.files import TYPE as FILE
 from autoplayback.tape.model import End, Tape
 from autoplayback.tape.values import Tagged, inspect, named
@@ -48,12 +49,15 @@ class Side:
         for name, calls in self.outputs.items():
             yield ("outputs", *name.split(".")), calls
 
-    def described(self) -> str:
-        """How it ended, for a sentence: `returned`, `raised ValueError: no such order`, `answered 503`."""
+    def described(self, *, value: bool = False) -> str:
+        """How it ended, for a sentence: `returned` (with the beginning of its `value`, where asked), `raised ValueError: no such
+        order`, `answered 503`."""
         if self.status is not None:
             return f"answered {self.status}"
         if self.end is End.RAISED:
             return f"raised {error_text(self.error)[:200]}"
+        if value and self.end is End.RETURNED and self.result is not MISSING:
+            return f"returned {brief(shown(self.result, most=20, depth=3), 120)}"
         return str(self.end.value)
 
 

@@ -1,17 +1,24 @@
-"""JUnit XML, as CI servers read it: a suite an operation, a case a tape, valid against the Jenkins schema."""
+"""JUnit XML, as CI servers read it: a suite an operation, a case a tape.
+
+There is no one schema of it. This is valid against both that servers check with: that of Jenkins' xUnit plug-in, and that of
+Ant's reports, which wants properties and output of each suite, knows no counts on the root, and no output of a single case.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
 from autoplayback.equalizer.showing import briefly
 from autoplayback.equalizer.verdict import Verdict
+from autoplayback.reports.words import clean
 from autoplayback.studio.results import Result
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MOST_PASSING = 200
 _MOST = 20
 """Differences of a tape; CI servers keep the whole file in memory."""
 
@@ -21,19 +28,37 @@ def write(stream: IO[str], results: Iterable[Result], *, strict: bool = False) -
     suites: dict[str, list[Result]] = {}
     for result in results:
         suites.setdefault(result.operation, []).append(result)
-    stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
-    everything = [result for found in suites.values() for result in found]
-    stream.write(f'<testsuites name="autoplayback" {_counts(everything, strict)}>\n')
-    for operation, found in suites.items():
+    stream.write('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n')
+    for number, (operation, found) in enumerate(suites.items()):
         started = min((result.started.rstrip("Z") for result in found if result.started), default="1970-01-01T00:00:00")
         stream.write(
-            f'  <testsuite name={_attribute(operation)} {_counts(found, strict)} skipped="0" '
-            f'timestamp="{started}" hostname="localhost">\n'
+            f'  <testsuite id="{number}" name={_attribute(operation)} package="autoplayback" {_counts(found, strict)} '
+            f'skipped="0" timestamp="{started}" hostname="localhost">\n'
         )
+        _properties(stream, found)
         for result in found:
             _case(stream, result, strict)
-        stream.write("  </testsuite>\n")
+        told = escape(_clean(_passing(found, strict)))
+        stream.write(f"    <system-out>{told}</system-out>\n    <system-err/>\n  </testsuite>\n")
     stream.write("</testsuites>\n")
+
+
+def _properties(stream: IO[str], found: list[Result]) -> None:
+    """How many tapes of the operation have which verdict: a server counts only passed and failed."""
+    counts = Counter(result.verdict for result in found)
+    stream.write("    <properties>\n")
+    for verdict in filter(counts.get, Verdict):
+        stream.write(f'      <property name="verdict.{verdict.value}" value="{counts[verdict]}"/>\n')
+    stream.write("    </properties>\n")
+
+
+def _passing(found: list[Result], strict: bool) -> str:
+    """What passes and is worth a look all the same: what was raised before and is returned now, and what got better."""
+    told = [result for result in found if result.verdict is not Verdict.EQUAL and result.verdict.passes(strict=strict)]
+    lines = [f"{result.verdict.value}  {result.tape}  {result.reason}" for result in told[:_MOST_PASSING]]
+    if len(told) > _MOST_PASSING:
+        lines.append(f"… {len(told) - _MOST_PASSING} more that pass and aren't equal")
+    return "\n".join(lines)
 
 
 def _case(stream: IO[str], result: Result, strict: bool) -> None:
@@ -82,8 +107,8 @@ def _counts(results: list[Result], strict: bool) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without the characters that XML 1.0 can't hold, not even escaped."""
-    return _NOT_XML.sub("\ufffd", text)
+    """Without the characters that XML 1.0 can't hold, not even escaped, and those that turn the direction of what follows."""
+    return _NOT_XML.sub("\ufffd", "\n".join(clean(line) for line in text.split("\n")))
 
 
 def _attribute(text: str) -> str:

@@ -62,6 +62,8 @@ def _head(summary: Summary) -> str:
             "| " + " | ".join(f"{count:,}" for count in counts.values()) + " |",
             "",
         ]
+    if fixed := summary.verdicts.get("fixed"):
+        lines.append(f"- fixed: {fixed} failed in production and return now; where failing is right, run with `--strict`")
     lines += [f"- **{text(reason)}**" for reason in summary.because]
     lines += [
         f"- {drift.verdict if drift.judged else 'too few tapes'}: {text(drift.described())}"

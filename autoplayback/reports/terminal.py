@@ -106,6 +106,9 @@ def print_summary(summary: Summary, console: Console) -> None:
     for reason in summary.because:
         label = "degraded" if reason in degraded else "failed"
         say(Text(f"{label:<9} {clean(reason)}", COLOURS[Verdict(label)]))
+    if fixed := summary.verdicts.get("fixed"):
+        what = "tape whose operation failed in production returns" if fixed == 1 else "tapes whose operations failed return"
+        say(Text(f"fixed     {fixed} {what} now; where failing is the right answer, run with --strict", "cyan"))
     if not summary.tapes:
         say(Text("no tape matched", "yellow"))
         return
@@ -152,7 +155,7 @@ def _block(group: Group) -> Iterator[Text]:
         yield from _miss(result.misses[0], len(result.misses) - 1)
     elif result.verdict is not Verdict.DIFFERENT:
         yield from _indented(group.reason, "  ")
-    if result.verdict not in (Verdict.FAILED, Verdict.FIXED, Verdict.ERROR):
+    if result.verdict not in (Verdict.FAILED, Verdict.ERROR):
         yield from _differences(result)
     for name, (before, after) in list(result.counts.items())[:5]:
         yield Text(f"  {clean(name)} was called {_times(after)}, recorded {_times(before)}", "dim")
@@ -189,9 +192,11 @@ def _miss(miss: Miss, more: int) -> Iterator[Text]:
 def _differences(result: Result) -> Iterator[Text]:
     if result.misses and result.differences:
         yield Text("  then, as its consequence perhaps:", "dim")
-    for difference in result.differences[:_MOST_DIFFERENCES]:
+    # What a repaired operation raised is in its reason.
+    listed = [d for d in result.differences if not (result.verdict is Verdict.FIXED and d.at == "error")]
+    for difference in listed[:_MOST_DIFFERENCES]:
         yield _difference(difference)
-    rest = len(result.differences) - _MOST_DIFFERENCES
+    rest = len(listed) - _MOST_DIFFERENCES
     if rest > 0:
         yield Text(f"  … {rest}{' or more' if result.truncated else ''} more differences", "dim")
 

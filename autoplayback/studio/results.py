@@ -7,6 +7,7 @@ versions: keys it doesn't know are kept aside, keys it misses have defaults.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -85,12 +86,12 @@ class Result:
         if self.misses:
             first = self.misses[0]
             what = f"{first.kind} {first.target} {first.site}"
-        elif self.differences and self.verdict is not Verdict.FAILED:
+        elif self.differences and self.verdict not in (Verdict.FAILED, Verdict.FIXED):
             what = " ".join(dict.fromkeys(_pattern(difference) for difference in self.differences[:20]))
         elif self.verdict in (Verdict.DEGRADED, Verdict.IMPROVED):
             what = " ".join(reading.path for reading in self.metrics if reading.degraded or reading.improved)
         else:
-            what = self.reason
+            what = _cause(self.reason)
         return f"{self.operation} {self.verdict.value} {what}"
 
     def line(self) -> dict[str, Any]:
@@ -120,6 +121,19 @@ class Result:
             "detail": self.detail,
         }
         return written | {key: value for key, value in optional.items() if value} | dict(self.more)
+
+
+_VALUES = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
+
+
+_PLACE = re.compile(r" at \S+:\d+ in \S+$")
+
+
+def _cause(reason: str) -> str:
+    """A reason without the values that differ from tape to tape: `raised KeyError: 'a' at cart.py:7 in total` keeps its place."""
+    what = reason.partition("; replayed: returned")[0]
+    found = _PLACE.search(what)
+    return _VALUES.sub("…", what[: found.start()]) + found[0] if found else _VALUES.sub("…", what)
 
 
 def _pattern(difference: Difference) -> str:

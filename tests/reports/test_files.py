@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import xmlschema
 
+from autoplayback.equalizer import Difference
 from autoplayback.errors import CassetteError
 from autoplayback.reports import files
 from autoplayback.studio.results import Result, ResultsError, parsed, read_lines, write_lines
 from autoplayback.studio.tally import Summary, Tally, summary_of
 from tests.reports.runs import HOSTILE, run
 
-JUNIT: dict[str, tuple[set[str], set[str]]] = {
-    "testsuites": ({"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
-    "testsuite": ({"name", "tests", "failures", "errors", "time", "skipped", "timestamp", "hostname"}, {"testcase"}),
-    "testcase": ({"name", "time", "classname"}, {"failure", "error"}),
-    "failure": ({"type", "message"}, set()),
-    "error": ({"type", "message"}, set()),
-}
-"""What the schema of Jenkins' xUnit plug-in allows of each element that is used: attributes and children."""
+JUNIT = Path(__file__).with_name("junit.xsd")
+HOSTILE_TEXT = "\x00\x1b[31m\u202e\ud800 <img onerror='x'> ]]> & \"quoted\" \ufffe \U0001f600\n\tnext"
 
 
 @pytest.fixture(scope="module")
@@ -78,25 +75,49 @@ def test_unknown_keys_are_kept() -> None:
     assert parsed({"tape": "x", "operation": "o", "verdict": "equal", "colour": "blue"}).line()["colour"] == "blue"
 
 
-def test_junit_is_what_ci_servers_accept(found: list[Result], summary: Summary, tmp_path: Path) -> None:
-    """Element by element against their schema; every tape is a case, what doesn't pass a failure or an error."""
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """What the two schemas that CI servers check with have in common."""
+    return xmlschema.XMLSchema(str(JUNIT))
+
+
+def test_junit_is_what_ci_servers_accept(found: list[Result], summary: Summary, tmp_path: Path, schema: Any) -> None:
+    """Valid; every tape is a case, what doesn't pass a failure or an error, what passes and isn't equal is told of its suite."""
     path = tmp_path / "junit.xml"
     files.write(files.Wanted(junit=str(path)), lambda: found, summary)
-    root = ElementTree.parse(path).getroot()
-    for element in root.iter():
-        attributes, children = JUNIT[element.tag]
-        assert set(element.attrib) <= attributes
-        assert {child.tag for child in element} <= children
-        assert re.fullmatch(r"[0-9]+\.[0-9]{3}", element.get("time", "0.000"))
-    assert len(root.findall(".//testcase")) == 80
-    assert len(root.findall(".//failure")) == int(root.get("failures", "0")) == 14
-    assert len(root.findall(".//error")) == int(root.get("errors", "0")) == 2
+    schema.validate(str(path))
+    (suite,) = ElementTree.parse(path).getroot()
+    assert len(suite.findall("testcase")) == int(suite.get("tests", "0")) == 80
+    assert len(suite.findall(".//failure")) == int(suite.get("failures", "0")) == 14
+    assert len(suite.findall(".//error")) == int(suite.get("errors", "0")) == 2
+    assert {entry.get("name"): entry.get("value") for entry in suite.iter("property")}["verdict.fixed"] == "2"
+    told = suite.findtext("system-out", "").splitlines()
+    assert [line.partition(" ")[0] for line in told] == ["fixed", "improved", "fixed", "improved"]
+    assert "recorded: raised ZeroDivisionError: division by zero; replayed: returned" in told[0]
+
+
+def test_junit_holds_whatever_a_tape_says(found: list[Result], summary: Summary, tmp_path: Path, schema: Any) -> None:
+    """Characters that XML can't hold, markup, the end of a CDATA section: in names, messages, metadata and texts."""
+    hostile = [
+        replace(
+            result,
+            operation=f"place {HOSTILE_TEXT}",
+            reason=HOSTILE_TEXT,
+            metadata={HOSTILE_TEXT: HOSTILE_TEXT},
+            differences=(Difference(HOSTILE_TEXT, HOSTILE_TEXT, HOSTILE_TEXT * 100),),
+        )
+        for result in found[:8]
+    ]
+    path = tmp_path / "junit.xml"
+    files.write(files.Wanted(junit=str(path)), lambda: hostile, summary)
+    schema.validate(str(path))
+    assert ElementTree.parse(path).getroot()[0].findall("testcase")[7].find("failure") is not None
+    files.write(files.Wanted(junit=str(path)), list, summary)
+    schema.validate(str(path))
 
 
 def test_markdown_stays_below_what_a_summary_page_takes(found: list[Result], summary: Summary, tmp_path: Path) -> None:
     """However many causes there are."""
-    from dataclasses import replace
-
     many = [replace(found[3], reason=f"reason {number}", operation=f"operation {number}") for number in range(8000)]
     path = tmp_path / "summary.md"
     files.write(files.Wanted(markdown=str(path)), lambda: many, summary)

@@ -10,7 +10,7 @@ from autoplayback.equalizer import compare
 from autoplayback.reports.groups import Groups
 from autoplayback.studio import results
 from autoplayback.tape.model import Miss
-from tests.equalizer.tapes import Sent, replay, tape
+from tests.equalizer.tapes import Raises, Sent, replay, tape
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -39,3 +39,38 @@ def test_misses_at_different_lines_are_different_causes() -> None:
 
     groups = Groups([missed(1, "views.py:4 in vote"), missed(2, "views.py:4 in vote"), missed(3, "views.py:9 in create")])
     assert [group.tapes for group in groups.listed()] == [["T1", "T2"], ["T3"]]
+
+
+def raised(number: int, error: Exception, site: str = "") -> results.Result:
+    """A tape that returned, and raises at replay."""
+    old, new = tape({"id": number}, id=f"T{number}"), replay(Raises(error))
+    assert new.playback is not None
+    new = replace(new, playback=replace(new.playback, raised=site))
+    return results.of(old, new, compare(old, new))
+
+
+def test_one_exception_with_each_tapes_own_values_is_one_cause() -> None:
+    """The key that was missing differs, the line doesn't; another line is another cause."""
+    groups = Groups(
+        [
+            raised(1, KeyError("sku-1"), "cart.py:7 in total"),
+            raised(2, KeyError("sku-2"), "cart.py:7 in total"),
+            raised(3, KeyError("sku-3"), "cart.py:9 in total"),
+            raised(4, TimeoutError("after 30 s")),
+            raised(5, TimeoutError("after 45 s")),
+        ]
+    )
+    assert sorted(group.tapes for group in groups.listed()) == [["T1", "T2"], ["T3"], ["T4", "T5"]]
+
+
+def test_fixed_says_what_was_raised_and_what_is_returned() -> None:
+    """An exception may have been an answer: whoever reads it decides."""
+    found = []
+    for number in (1, 2):
+        old = tape(Raises(PermissionError(f"order {number} is not yours")), id=f"T{number}")
+        new = replay({"id": number, "items": ["a"]})
+        found.append(results.of(old, new, compare(old, new)))
+    assert found[0].reason == (
+        "recorded: raised PermissionError: order 1 is not yours; replayed: returned {\"id\": 1, \"items\": [\"a\"]}"
+    )
+    assert [group.count for group in Groups(found).listed()] == [2]
