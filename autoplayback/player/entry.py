@@ -70,6 +70,10 @@ def find(target: str) -> tuple[Any, str, Any]:
     return owner, name, value
 
 
+_NOTED = (Exception, Diverged, SystemExit, GeneratorExit, BaseExceptionGroup)
+"""How an operation may end that its passage has noted already. A group: of a task group, one of whose tasks diverged."""
+
+
 def drive(entry: Entry, tape: Tape, trust: Trust) -> None:
     """Runs the operation once with the recorded arguments. What it returns or raises is its passage's to note, not ours.
 
@@ -87,7 +91,7 @@ def drive(entry: Entry, tape: Tape, trust: Trust) -> None:
             _read(outcome, tape)
         elif inspect.isasyncgen(outcome):
             _run(_aread(outcome, tape))
-    except (Exception, Diverged, SystemExit, GeneratorExit):
+    except _NOTED:
         return  # noted already, by the operation's passage
 
 
@@ -262,5 +266,5 @@ def _drive_web(entry: Entry, arguments: Any) -> None:
             from autoplayback.interception import asgi
 
             _run(asgi.drive(entry.value, args[0]))
-    except (Exception, Diverged, SystemExit):
+    except _NOTED:
         return  # noted already, by the operation's passage

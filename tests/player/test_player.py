@@ -198,6 +198,26 @@ def test_a_swallowed_miss_still_diverges(service: Service) -> None:
     assert not result.differences
 
 
+def test_a_miss_in_a_task_group_diverges(tmp_path: Path) -> None:
+    """A group (of asyncio, and anyio's beneath each ASGI middleware) wraps the miss with what else went wrong because of it."""
+    code = """
+    import asyncio
+
+    async def load(key): return [key]
+
+    async def operation(key):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(load(key))
+        return task.result()
+    """
+    service = Service(tmp_path, code, "operations: [{target: svc:operation}]\ninputs: [{target: svc:load}]\n")
+    service.record("import asyncio, svc; asyncio.run(svc.operation('a'))")
+    change(service, "load(key))", "load(key + '!'))")
+    [result] = service.replay()
+    assert result.verdict is Verdict.DIVERGED, result.reason
+    assert result.misses[0].target == "svc:load"
+
+
 def test_reading_on_past_the_recorded_reader_diverges(tmp_path: Path) -> None:
     """A stream that the recorded reader left early has no more items to give."""
     service = Service(tmp_path, SHAPES, SHAPES_CONFIG)
