@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote, unquote_plus
 
 import ormsgpack
 
@@ -29,6 +30,8 @@ _INFLATED: Final = 64 << 20
 """Bytes a gzip body may unpack to; over it the whole body is replaced, as nobody looked inside."""
 _SHORTEST: Final = 6
 """Characters of a secret that is also looked for in other texts of the tape: a shorter one would hit what it isn't."""
+_RUNNING: Final = re.compile(r"[\s<]")
+"""What no form or query has in it, but prose and markup."""
 _FIXED: Final = {
     "datetime:datetime": "1970-01-01T00:00:00",
     "datetime:date": "1970-01-01",
@@ -218,6 +221,13 @@ class Rewriter:
             self.found[text] = made
         return made
 
+    def quoted_text(self, text: str, plain: str) -> str:
+        """A secret as it stands in a form or URL: under the token of what the service gets to see."""
+        made = self.secret_text(plain)
+        if plain != text and len(text) >= _SHORTEST and not is_token(plain):
+            self.found[text] = made
+        return made
+
     def secret_bytes(self, data: bytes) -> bytes:
         try:
             return self.secret_text(data.decode()).encode()
@@ -291,7 +301,7 @@ class Rewriter:
             made = self._json(made, marks)
             if _is_json(made):
                 return text if made == text else made
-        elif "=" in made and not marks.dead and not re.search(r"[\s<]", made):
+        elif "=" in made and not marks.dead and not _RUNNING.search(made):
             made = self._form(made, marks)
         for pattern in TEXTS:
             made = pattern.sub(self._group, made)
@@ -302,12 +312,13 @@ class Rewriter:
     def _group(self, found: re.Match[str]) -> str:
         name = "secret" if found.groupdict().get("secret") is not None else "quoted"
         start, end = (at - found.start() for at in found.span(name))
-        return found[0][:start] + self.secret_text(found[name]) + found[0][end:]
+        meant = unquote_plus if "+" in found[name] and not _RUNNING.search(found.string) else unquote
+        return found[0][:start] + self.quoted_text(found[name], meant(found[name])) + found[0][end:]
 
     def _form(self, text: str, marks: Marks) -> str:
         def field(found: re.Match[str]) -> str:
             secret = marks.step(found[2].lower()).accepted or names_secret(found[2])
-            return found[1] + found[2] + "=" + (self.secret_text(found[3]) if secret else found[3])
+            return found[1] + found[2] + "=" + (self.quoted_text(found[3], unquote_plus(found[3])) if secret else found[3])
 
         return re.sub(r"(^|[&?])([^=&?]+)=([^&#]*)", field, text)
 

@@ -190,6 +190,28 @@ def test_forms_gzip_and_urls_are_looked_into():
     assert made.endswith("@db.example/x?sslmode=require")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user=ann&password=p%40ss+w%5Erd",
+        b"user=ann&password=p%40ss+w%5Erd",
+        "sent user=ann&password=p%40ss%20w%5Erd to it",
+        "postgresql://app:p%40ss%20w%5Erd@db.example/x",
+    ],
+)
+def test_a_secret_quoted_in_a_form_or_url_is_the_one_that_the_service_then_sees(text):
+    """One token for both, so that a replay asks what was asked; and no copy of the secret stays anywhere."""
+    made = Redactor().redact(tape(text, {"password": "p@ss w^rd"}, "she typed p@ss w^rd", parameters=("a", "b", "c")))
+    (found, account, typed), _ = value(made.arguments)
+    token = account["password"]
+    assert is_token(token)
+    assert (token.encode() if isinstance(text, bytes) else token) in found
+    assert typed == f"she typed {token}"
+    again = text if isinstance(text, str) else text.decode()
+    quoted = Redactor().redact(tape(text, f"<{again[again.index('p%40') :][: 15 if '%20' in again else 13]}>"))
+    assert value(quoted.arguments)[0][1] == f"<{token}>"
+
+
 def test_a_gzip_bomb_is_replaced_rather_than_unpacked(monkeypatch):
     """What is too large to look into doesn't leave unlooked-at."""
     monkeypatch.setattr("autoplayback.recorder.rewriting._INFLATED", 1000)
