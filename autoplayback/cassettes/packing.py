@@ -6,21 +6,24 @@ from autoplayback.errors import TapeError
 from autoplayback.tape import payload, segment
 from autoplayback.tape.draft import Draft
 from autoplayback.tape.model import End, Tape
-from autoplayback.tape.segment import Entry, EntryWriter
+from autoplayback.tape.segment import Entry, EntryWriter, Facts
 
 
 def pack(tape: Tape, writer: EntryWriter) -> Entry:
     """The entry that keeps a tape."""
+    return writer.entry(*facts(tape), payload.dump(tape))
+
+
+def facts(tape: Tape) -> Facts:
+    """What a tape is found by."""
     outcome = "raised" if tape.outcome.end is End.RAISED else "returned"
-    return writer.entry(tape.id, tape.operation, tape.started, tape.duration / 1e9, outcome, len(tape.calls), tape.metadata,
-                        payload.dump(tape))
+    return tape.id, tape.operation, tape.started, tape.duration / 1e9, outcome, len(tape.calls), tape.metadata
 
 
-def pack_draft(draft: Draft, rendered: bytes, writer: EntryWriter) -> Entry:
-    """The entry of a tape just recorded; `rendered` is its payload."""
+def drafted_facts(draft: Draft) -> Facts:
+    """The same of a tape just recorded."""
     outcome = "raised" if draft.end is End.RAISED else "returned"
-    return writer.entry(draft.id, draft.operation, draft.started, draft.duration / 1e9, outcome, len(draft.calls), draft.metadata,
-                        rendered)
+    return draft.id, draft.operation, draft.started, draft.duration / 1e9, outcome, len(draft.calls), draft.metadata
 
 
 def unpack(entry: bytes, tape_id: str) -> Tape:

@@ -185,7 +185,7 @@ class Host:
             if self._options.memory:
                 limit = self._options.memory << 20
                 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-            return {"tape": payload.drafted(self._replay(session))}
+            return {"tape": payload.drafted(self._replay(session)).data}
         except AutoplaybackError as error:
             return {"error": str(error)}
         except MemoryError:

@@ -1,6 +1,6 @@
 """Takes secrets off finished tapes, before a byte of them leaves the process.
 
-Runs on the spool's thread, on encoded documents. Most tapes pass the sieve in microseconds and are returned as they are. It
+Runs on the spool's thread, on encoded documents. Most tapes pass the screen in microseconds and are written as they are. It
 doesn't catch its own faults: a tape that can't be redacted must be lost, which is the spool's decision.
 """
 
@@ -15,15 +15,14 @@ from typing import Any, Final
 
 from autoplayback.config.paths import Kind, Path, Rules, Segment, parse
 from autoplayback.recorder.rewriting import Held, Marks, Raw, Rewriter, opened, packed, sized, unpacked
+from autoplayback.recorder.screening import Screen
 from autoplayback.recorder.secrets import Sieve, Tokens, letters, names_secret
 from autoplayback.tape.model import Call, HandleNote, Outcome, Tape
-from autoplayback.tape.payload import load
+from autoplayback.tape.payload import Rendered, load
 from autoplayback.tape.wire import Code
 
 KEY_VARIABLE: Final = "AUTOPLAYBACK_REDACTION_KEY"
 """Keys the tokens. Set the same one where tapes are replayed if code under test holds secrets of its own."""
-BLOB_MARK: Final = 64
-"""Bytes by which a blob is found in a payload."""
 _PLACES: Final = frozenset({"self", "args", "result", "error", "inputs", "outputs", "metadata", "environment", "notes"})
 _POSITIONAL: Final = (0, 1)
 """inspect's kinds of parameters that a positional argument can fill."""
@@ -41,25 +40,24 @@ class Redactor:
         paths = [parse(entry.lower()) for entry in entries if not _is_pattern(entry)]
         words = [_word(path) for path in paths]
         self._patterns = tuple(re.compile(pattern) for pattern in patterns)
-        self._byte_patterns = tuple(re.compile(pattern.encode()) for pattern in patterns)
         self._rules: Rules[bool] = Rules([(_anywhere(path), True) for path in paths])
-        self._sieve = Sieve(word for word in words if word)
-        self._always = not all(words)  # a path without a name in it, such as `result[0]`, can't be looked for
         self._tokens = Tokens(os.environ.get(KEY_VARIABLE, "") if key is None else key)
         self._named = lru_cache(maxsize=4096)(self._names_match)
+        byte_patterns = tuple(re.compile(pattern.encode()) for pattern in patterns)
+        # A path without a name in it, such as `result[0]`, can't be looked for.
+        self._screen = Screen(Sieve(word for word in words if word), byte_patterns, self._named, always=not all(words))
+        self._suspect = self._screen.suspect
 
-    def finish(self, rendered: bytes, blobs: Sequence[bytes] = ()) -> Tape | None:
-        """A payload's tape without its secrets; None where it can have none, which one look over its bytes nearly always says.
+    def finish(self, rendered: Rendered) -> Tape | None:
+        """A payload's tape without its secrets; None where it can have none, which a look at it nearly always says."""
+        return self._looked_at(rendered.data) if self._screen.doubts(rendered) else None
 
-        `blobs` are documents in it that hold nothing but binary data: there is no name in them for a secret to stand under.
-        """
-        texts = rendered
-        for blob in () if self._byte_patterns else blobs:
-            at = texts.find(blob[:BLOB_MARK])
-            texts = texts[:at] + texts[at + len(blob) :]
-        if not self._suspect(texts):
-            return None
-        tape = load(rendered)
+    def payload(self, data: bytes) -> Tape | None:
+        """The same of a payload which somebody else rendered."""
+        return self._looked_at(data) if self._suspect(data) else None
+
+    def _looked_at(self, data: bytes) -> Tape | None:
+        tape = load(data)
         made = self.redact(tape)
         return None if made is tape else made
 
@@ -79,9 +77,6 @@ class Redactor:
         """One document of arguments as it would stand on a redacted tape: what a replay with real secrets compares by."""
         rewriter = Rewriter(self._rules, self._patterns, self._tokens, self._suspect)
         return _Pass(rewriter, lambda data: True, lambda names: True).arguments(document, roots, parameters)
-
-    def _suspect(self, data: bytes) -> bool:
-        return self._always or self._sieve.may_hold(data) or any(pattern.search(data) for pattern in self._byte_patterns)
 
     def _names_match(self, names: tuple[str, ...]) -> bool:
         return any(names_secret(name) or self._suspect(name.encode()) for name in names)

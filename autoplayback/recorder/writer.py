@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +10,14 @@ from pathlib import Path
 from autoplayback.cassettes import losses
 from autoplayback.cassettes.losses import LossFile
 from autoplayback.cassettes.openfile import OPEN, SEALED, OpenSegment
-from autoplayback.cassettes.packing import pack, pack_draft
+from autoplayback.cassettes.packing import drafted_facts, facts
 from autoplayback.config.settings import Settings
 from autoplayback.originals import monotonic_ns
 from autoplayback.tape import payload
 from autoplayback.tape.draft import Draft
 from autoplayback.tape.model import Tape
-from autoplayback.tape.segment import Entry, EntryWriter
+from autoplayback.tape.payload import Rendered
+from autoplayback.tape.segment import Entry, EntryWriter, Facts
 
 SEAL_BYTES = 8 << 20
 SYNC_BYTES = 1 << 20
@@ -29,34 +29,16 @@ NOT_WRITABLE = "tapes folder not writable"
 REMOVED = "tapes folder removed"
 SPOOL_FULL = "spool full (limits.spool_mb)"
 TOO_LARGE = "tape too large (limits.tape_mb)"
+NOT_RENDERED = "rendering failed"
 NOT_REDACTED = "redaction failed"
 _REASONS = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: DISK_FULL, errno.EACCES: NOT_WRITABLE, errno.EPERM: NOT_WRITABLE,
             errno.EROFS: NOT_WRITABLE, errno.ENOTDIR: NOT_WRITABLE, errno.EEXIST: NOT_WRITABLE,
             errno.ENOENT: REMOVED}
 
-
-BLOB_BYTES = 64 << 10
-_BIN32 = 0xC6
-
-Finish = Callable[[bytes, Sequence[bytes]], Tape | None]
-"""Sees a payload, and which of its documents are nothing but binary data; gives another tape in its place, or None."""
-
-
-def blobs(draft: Draft) -> list[bytes]:
-    """The large documents of a draft that are one piece of binary data: no text, and no gzip which could hold some."""
-    if draft.size < BLOB_BYTES:
-        return []
-    documents = [draft.value, *(call.value for call in draft.calls)]
-    large = (document for document in documents if len(document) >= BLOB_BYTES)
-    return [document for document in large if document[0] == _BIN32 and _binary(document[5:4096])]
-
-
-def _binary(head: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut
-    except UnicodeDecodeError:
-        return not head.startswith(b"\x1f\x8b")
-    return False
+Finish = Callable[[Rendered], Tape | None]
+"""Sees a tape's payload; gives another tape in its place, or None."""
+Ready = tuple[Facts, bytes]
+"""A tape to be compressed: what it is found by, and its payload."""
 
 
 class Writer:
@@ -90,20 +72,21 @@ class Writer:
 
     def write(self, drafts: Sequence[Draft]) -> None:
         """Puts drafts into the open segment, in one write unless that takes long; sealing it where it has grown full."""
-        entries: list[Entry] = []
+        ready: list[Ready] = []
         began = monotonic_ns()
         self.waiting = len(drafts)
         for done, draft in enumerate(drafts, 1):
-            if (entry := self._entry(draft)) is not None:
-                entries.append(entry)
+            if (tape := self._finished(draft)) is not None:
+                ready.append(tape)
             if monotonic_ns() - began > PATIENCE:  # large or full of secrets: what is ready doesn't wait for the rest
-                self._put(entries, drafts)
+                self._put(ready, drafts)
                 self.waiting = len(drafts) - done
-                entries, began = [], monotonic_ns()
-        self._put(entries, drafts)
+                ready, began = [], monotonic_ns()
+        self._put(ready, drafts)
         self.waiting = 0
 
-    def _put(self, entries: list[Entry], drafts: Sequence[Draft]) -> None:
+    def _put(self, ready: list[Ready], drafts: Sequence[Draft]) -> None:
+        entries = self._compressed(ready)
         if not entries:
             return
         self._measure()
@@ -179,21 +162,30 @@ class Writer:
                 file.abandon()
         self._segment = self._losses = None
 
-    def _entry(self, draft: Draft) -> Entry | None:
-        stage = "rendering failed"
+    def _compressed(self, ready: list[Ready]) -> list[Entry]:
+        try:
+            made = self._entries.entries(ready)
+        except Exception as error:
+            if len(ready) > 1:  # of one's making: it costs that tape
+                return [entry for tape in ready for entry in self._compressed([tape])]
+            self._lose(f"{NOT_RENDERED}: {type(error).__name__}", 1)
+            return []
+        kept = [entry for entry in made if len(entry.data) <= self._tape_limit]
+        if len(kept) < len(made):
+            self._lose(TOO_LARGE, len(made) - len(kept))
+        return kept
+
+    def _finished(self, draft: Draft) -> Ready | None:
+        stage = NOT_RENDERED
         try:
             rendered = payload.drafted(draft)
             stage = NOT_REDACTED
-            changed = self._finish(rendered, blobs(draft)) if self._finish is not None else None
-            stage = "rendering failed"
-            entry = pack_draft(draft, rendered, self._entries) if changed is None else pack(changed, self._entries)
+            changed = self._finish(rendered) if self._finish is not None else None
+            stage = NOT_RENDERED
+            return (drafted_facts(draft), rendered.data) if changed is None else (facts(changed), payload.dump(changed))
         except Exception as error:  # of any value's making: it costs this tape
             self._lose(f"{stage}: {type(error).__name__}", 1)
             return None
-        if len(entry.data) > self._tape_limit:
-            self._lose(TOO_LARGE, 1)
-            return None
-        return entry
 
     def _append(self, entries: list[Entry], environment: Mapping[str, object]) -> list[Entry]:
         """Writes what fits before the segment is full; what is left to write."""

@@ -3,10 +3,11 @@ others."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import partial
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import ormsgpack
 
@@ -15,7 +16,7 @@ from autoplayback.tape.draft import Draft
 from autoplayback.tape.migrations import VERSION, migrated
 from autoplayback.tape.model import Call, End, HandleNote, Miss, Outcome, Playback, Tape, TargetNote
 
-_FIRST: Final = itemgetter(0)
+_FIRST, _ASKED, _VALUE, _ITEMS = (itemgetter(place) for place in (0, 3, 5, 6))
 
 
 def dump(tape: Tape) -> bytes:
@@ -26,27 +27,50 @@ def dump(tape: Tape) -> bytes:
          c.outcome.items, c.started, c.duration]
         for c in tape.calls
     ]
-    return _packed(tape, [tape.outcome.end, tape.outcome.value, tape.outcome.items], list(targets), calls,
-                   tape.opaque)
+    outcome = (tape.outcome.end, tape.outcome.value, tape.outcome.items)
+    return _serialized(_payload(tape, outcome, list(targets), calls, tape.opaque))
 
 
-def drafted(draft: Draft) -> bytes:
+class Rendered(NamedTuple):
+    """The payload of a draft, and what went into it: late threads may still write to the draft itself."""
+
+    data: bytes
+    targets: list[TargetNote]
+    documents: list[bytes]
+    """All encoded values."""
+    metadata: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+
+def drafted(draft: Draft) -> Rendered:
     """The payload of a draft's tape: what `dump(draft.tape())` gives, without the values in between."""
     notes: dict[Any, int] = {draft.target: 0}
     number = notes.setdefault
-    # A list grows while late threads still append to it: taken once, so that all parts of the payload agree.
+    # A list grows while late threads still append to it: taken once, so that all parts of the payload agree. An `End` goes in as
+    # its plain text, since packing a member of an enumeration costs as much as the rest of a call.
     calls = [
-        [c.seq, number(c.target, len(notes)), c.receiver, c.asked, c.end, c.value, c.items, c.started, c.duration]
+        (c.seq, number(c.target, len(notes)), c.receiver, c.asked, c.end._value_, c.value, c.items, c.started, c.duration)
         for c in tuple(draft.calls)
     ]
     calls.sort(key=_FIRST)
-    return _packed(draft, [draft.end, draft.value, draft.items], [target.note for target in notes], calls,
-                   tuple(dict.fromkeys(draft.encoder.opaque)))
+    targets = [target.note for target in notes]
+    outcome = (draft.end._value_, draft.value, draft.items)
+    payload = _payload(draft, outcome, targets, calls, tuple(dict.fromkeys(draft.encoder.opaque)))
+    data = _serialized(payload)
+    documents = [payload["arguments"], outcome[1], *map(_ASKED, calls), *map(_VALUE, calls)]
+    documents += [arguments for *_, arguments in payload["handles"]]
+    documents += [note for _, note in payload["notes"]]
+    if payload["receiver"]:
+        documents.append(payload["receiver"])
+    for items in (outcome[2], *map(_ITEMS, calls)):
+        if items:
+            documents += items
+    return Rendered(data, targets, documents, payload["metadata"], draft.environment)
 
 
-def _packed(
-    tape: Tape | Draft, outcome: list[Any], targets: list[TargetNote], calls: list[Any], opaque: tuple[str, ...]
-) -> bytes:
+def _payload(
+    tape: Tape | Draft, outcome: tuple[Any, ...], targets: list[TargetNote], calls: list[Any], opaque: tuple[str, ...]
+) -> dict[str, Any]:
     payload = {
         "version": VERSION,
         "id": tape.id,
@@ -63,11 +87,15 @@ def _packed(
         "handles": [[h.id, h.name, h.type, h.made_by, h.arguments] for h in tape.handles],
         "metadata": dict(tape.metadata),
         "environment": dict(tape.environment),
-        "notes": tape.notes,
+        "notes": list(tape.notes),
         "opaque": opaque,
     }
     if tape.playback is not None:
         payload["playback"] = _dumped(tape.playback)
+    return payload
+
+
+def _serialized(payload: dict[str, Any]) -> bytes:
     try:
         return _pack(payload)
     except TypeError:  # a lone surrogate or a huge integer in what isn't an encoded value

@@ -3,6 +3,7 @@
 import datetime
 import gzip
 import json
+import random
 import uuid
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoplayback.recorder import secrets
+from autoplayback.interception.target import Role, Target
 from autoplayback.recorder.redaction import Redactor
 from autoplayback.recorder.secrets import Sieve, is_token, names_secret
 from autoplayback.tape import payload
+from autoplayback.tape.draft import Draft
 from autoplayback.tape.encoder import Encoder
 from autoplayback.tape.model import Call, End, HandleNote, Outcome, Tape, TargetNote
 from autoplayback.tape.values import Trust, rebuild
@@ -330,12 +332,6 @@ def test_shared_and_cyclic_values_stay_so():
     assert is_token(made[0]["password"])
 
 
-def test_the_quick_look_has_letters_enough_of_every_word():
-    """A word of which the sketch kept next to nothing would send every tape to the thorough look."""
-    for word in secrets._SOUGHT:
-        assert len(secrets.sketch(word.encode())) >= 4
-
-
 @dataclass
 class Account:
     user: str
@@ -356,21 +352,50 @@ def test_a_secret_in_a_table_goes_by_the_name_of_its_field():
     assert all(is_token(account.user) for account in value(by_path.outcome.value)["accounts"])
 
 
+def rendered(draft_of, **metadata):
+    """What the recorder's thread makes of an operation that returned a value."""
+    draft = Draft("01", Target(Role.OPERATION, "op", "m", "op", parameters=(("a", 1),)), 0, {"host": "h"})
+    draft.arguments = draft.encoder.arguments((1,), {})
+    draft.value = document(draft_of)
+    draft.metadata.update(metadata)
+    return payload.drafted(draft)
+
+
 def test_a_blob_is_not_searched_but_what_stands_around_it_is():
-    """Large binary data has no names for secrets to stand under; large text is searched."""
-    from autoplayback.recorder.writer import BLOB_BYTES, blobs
-
-    class Drafted:
-        def __init__(self, value):
-            self.size, self.calls, self.value = len(value), [], Encoder().encode(value)
-
+    """Large binary data has no names for secrets to stand under; large text is searched, and what gzip holds."""
     noise = bytes(range(256)) * 300
-    assert blobs(Drafted(noise)) == [Encoder().encode(noise)]
-    assert blobs(Drafted(b'{"password": "x"}' * BLOB_BYTES)) == []
-    assert blobs(Drafted(b"\x1f\x8b\x08" + noise)) == []
-    rendered = payload.dump(tape(result=noise, metadata={"password": SECRET}))
+    form = b"password=" + SECRET.encode()
+    assert Redactor().finish(rendered(noise + form)) is None
+    assert Redactor().finish(rendered(noise + form, password=SECRET)).metadata["password"] != SECRET
+    for text in (b"x" * (64 << 10) + b"&" + form, gzip.compress(random.randbytes(64 << 10) + form)):
+        assert SECRET.encode() not in payload.dump(Redactor().finish(rendered(text)))
+
+
+def test_what_was_clean_once_is_looked_at_again_where_it_matters():
+    """Clean documents are remembered, whole: nothing that differs from them is taken for them, or beside them left out."""
     redactor = Redactor()
-    assert redactor.finish(rendered, [Encoder().encode(noise)]).metadata["password"] != SECRET
+    for value in ({"n": 1}, {"note": "nothing to hide"}, {"n": 1}, 5, None):
+        assert redactor.finish(rendered(value)) is None
+    assert SECRET.encode() not in payload.dump(redactor.finish(rendered({"note": f"password={SECRET}"})))
+    assert redactor.finish(rendered({"n": 1}, password=SECRET)).metadata["password"] != SECRET
+    assert redactor.finish(rendered({"note": "nothing to hide"})) is None
+
+
+@pytest.mark.parametrize("value", ["://:p@", {"pin": 1}, [["pin", 1]], "pin=1", {"token": 1}, "token=1"])
+def test_the_shortest_secrets_are_seen(value):
+    """No document is too short to be looked at that could have a name and a secret in it."""
+    assert Redactor(["pin"]).finish(rendered(value)) is not None
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=5), max_size=5),
+       st.sampled_from(["password", "Api-Key", "accessToken", "p.a.s.s.w.o.r.d"]), st.integers(0, 4))
+def test_a_secret_is_seen_whatever_was_recorded_before(values, name, at):
+    """The memory of clean documents hides none."""
+    redactor = Redactor()
+    for value in values:
+        redactor.finish(rendered(value))
+    value = [*values[:at], {name: SECRET}, *values[at:]]
+    assert SECRET.encode() not in payload.dump(redactor.finish(rendered(value)))
 
 
 NAMES = st.sampled_from(["password", "Api-Key", "accessToken", "client_secret", "COOKIE", "proxy-authorization", "passphrase"])

@@ -268,7 +268,7 @@ def test_memory_is_bounded_and_whole_tapes_are_dropped(folder, caplog):
     """When the thread can't keep up, new tapes are refused at once, counted by reason, and told once in the log."""
     gate = threading.Event()
 
-    def slow(payload, blobs):
+    def slow(rendered):
         gate.wait(20)
 
     recording = spool(folder, finish=slow, queue_mb=1)
@@ -307,8 +307,8 @@ def test_the_spool_is_bounded_too(folder):
 
 def test_a_tape_that_cannot_be_redacted_or_rendered_is_lost_alone(folder):
     """A fault in one tape costs that tape; nothing of it is written."""
-    def finish(payload, blobs):
-        if b"odd" in payload:
+    def finish(rendered):
+        if b"odd" in rendered.data:
             raise RuntimeError("no")
 
     recording = spool(folder, finish=finish)
@@ -467,7 +467,7 @@ def test_what_is_still_waiting_when_the_process_ends_is_counted(folder, tmp_path
         sys.path.insert(0, {str(ROOT)!r})
         from tests.recorder.test_spool import draft, spool
         from pathlib import Path
-        recording = spool(Path({str(folder)!r}), finish=lambda payload, blobs: time.sleep(0.25))
+        recording = spool(Path({str(folder)!r}), finish=lambda rendered: time.sleep(0.25))
         for number in range(30):
             recording.offer(draft(number=number))
         print(time.time(), flush=True)

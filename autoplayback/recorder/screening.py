@@ -1,0 +1,110 @@
+"""The first look at a finished tape: can it hold a secret at all? Nearly always it can't, which is to be said in microseconds.
+
+What passes is written as it is, so a doubt counts as a yes: then the tape is taken apart and looked at properly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import ormsgpack
+
+from autoplayback.recorder.secrets import APART, Sieve
+from autoplayback.tape.model import TargetNote
+from autoplayback.tape.payload import Rendered
+
+SHORTEST: Final = 7
+"""Bytes of the shortest document with a secret in it: `://:p@`. A name takes three more than its letters, so this is all."""
+SMALL: Final = 4 << 10
+"""Bytes of a document up to which it is remembered. Statements, settings and reference data are recorded again and again."""
+REMEMBERED: Final = 2 << 20
+"""Bytes of documents remembered, all together."""
+BLOB: Final = 64 << 10
+"""Bytes from which on a document is asked whether it is text at all."""
+_BIN32: Final = 0xC6
+_TARGETS: Final = 10_000
+
+
+class Screen:
+    """Looks at the tapes of one process. Belongs to the spool's thread."""
+
+    def __init__(self, sieve: Sieve, patterns: Sequence[re.Pattern[bytes]], named: Callable[[tuple[str, ...]], bool], *,
+                 always: bool = False) -> None:
+        """`patterns` are looked for in all documents; `named` says whether names mean something secret; `always` doubts all."""
+        self._sieve = sieve
+        self._patterns = patterns
+        self._named = named
+        self._always = always
+        self._shortest = 0 if patterns else min(SHORTEST, sieve.shortest + 3)
+        self._clean: set[bytes] = set()
+        self._clean_bytes = 0
+        self._targets: dict[int, tuple[TargetNote, bool]] = {}
+        self._environment: Mapping[str, Any] | None = None
+        """The last one that was clean: all tapes of a process have the same."""
+
+    def doubts(self, rendered: Rendered) -> bool:
+        """Whether a tape needs the proper look."""
+        return self._always or any(map(self._secret_names, rendered.targets)) or self._facts(rendered) or self._documents(
+            rendered.documents)
+
+    def suspect(self, data: bytes) -> bool:
+        """Whether bytes may hold a secret."""
+        return self._always or self._sieve.may_hold(data) or any(pattern.search(data) for pattern in self._patterns)
+
+    def _secret_names(self, target: TargetNote) -> bool:
+        known = self._targets.get(id(target))
+        if known is None:
+            if len(self._targets) >= _TARGETS:
+                self._targets.clear()
+            named = self._named((target.name, *(name for name, _ in target.parameters)))
+            known = self._targets[id(target)] = (target, named)
+        return known[1]
+
+    def _facts(self, rendered: Rendered) -> bool:
+        """Whether metadata or environment may hold one."""
+        environment = None if rendered.environment is self._environment else rendered.environment
+        if not (rendered.metadata or environment):
+            return False
+        try:
+            doubted = self.suspect(ormsgpack.packb([rendered.metadata, environment], None, ormsgpack.OPT_NON_STR_KEYS))
+        except TypeError:
+            return True
+        if not doubted and environment is not None:
+            self._environment = environment
+        return doubted
+
+    def _documents(self, documents: list[bytes]) -> bool:
+        shortest, clean = self._shortest, self._clean
+        unknown = [document for document in documents if len(document) >= shortest and document not in clean]
+        small = [document for document in unknown if len(document) <= SMALL]
+        if len(small) < len(unknown):
+            for document in unknown:
+                if len(document) > SMALL and not self._is_blob(document) and self.suspect(document):
+                    return True
+        if not small:
+            return False
+        together = APART.join(small)
+        if self.suspect(together):
+            return True
+        self._clean_bytes += len(together)
+        if self._clean_bytes > REMEMBERED:
+            clean.clear()
+            self._clean_bytes = len(together)
+        clean.update(small)
+        return False
+
+    def _is_blob(self, document: bytes) -> bool:
+        """Whether a document is nothing but binary data: no text, and no gzip which could hold some."""
+        return not self._patterns and len(document) >= BLOB and document[0] == _BIN32 and _is_binary(document[5:4096])
+
+
+def _is_binary(head: bytes) -> bool:
+    if head.startswith(b"\x1f\x8b"):
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start < len(head) - 3  # the last character may be cut
+    return False
