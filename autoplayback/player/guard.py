@@ -6,38 +6,68 @@ import errno
 import ipaddress
 import os
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from autoplayback.player.seccomp import Attempt
-from autoplayback.player.territory import SINKS, within
+from autoplayback.player.seccomp import PATH_ONLY, REFUSED, SHARED, WRITE_FLAGS, Attempt
+from autoplayback.player.territory import SINKS, foreign, within
 
-AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 0, 1, 2, 10, 16
+AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_ALG = 0, 1, 2, 10, 16, 38
 AT_FDCWD = (1 << 32) - 100
 QUIET = ("/var/run/nscd/socket", "/run/nscd/socket", "/run/systemd/userdb/", "/run/systemd/resolve/", "/var/run/.nscd")
 """Where libc looks before it reads /etc itself: refused as absent, and no fault of the service's."""
+LISTED = ("/run/systemd/userdb", *(path.rstrip("/") for path in QUIET))
+OWN = {
+    "/proc/self/": "/",
+    "/proc/thread-self/": "/",
+    "/dev/fd/": "/fd/",
+    "/dev/stdin": "/fd/0",
+    "/dev/stdout": "/fd/1",
+    "/dev/stderr": "/fd/2",
+}
+"""What means another file to each process that asks, and so to the supervisor."""
 PROCESSES = ("clone", "fork", "vfork")
 SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
-PATHS: dict[str, tuple[int | None, int | None]] = {
-    "open": (None, 0),
-    "creat": (None, 0),
-    "openat": (0, 1),
-    "chmod": (None, 0),
-    "fchmod": (0, None),
-    "chown": (None, 0),
-    "lchown": (None, 0),
-    "fchown": (0, None),
-    "fchmodat": (0, 1),
-    "fchmodat2": (0, 1),
-    "fchownat": (0, 1),
-    "utime": (None, 0),
-    "utimes": (None, 0),
-    "futimesat": (0, 1),
-    "utimensat": (0, 1),
-    "setxattr": (None, 0),
-    "lsetxattr": (None, 0),
-    "fsetxattr": (0, None),
+PATHS: dict[str, tuple[tuple[int | None, int | None], ...]] = {
+    "creat": ((None, 0),),
+    "truncate": ((None, 0),),
+    "mkdir": ((None, 0),),
+    "mkdirat": ((0, 1),),
+    "mknod": ((None, 0),),
+    "mknodat": ((0, 1),),
+    "rmdir": ((None, 0),),
+    "unlink": ((None, 0),),
+    "unlinkat": ((0, 1),),
+    "rename": ((None, 0), (None, 1)),
+    "renameat": ((0, 1), (2, 3)),
+    "renameat2": ((0, 1), (2, 3)),
+    "link": ((None, 1),),
+    "linkat": ((2, 3),),
+    "symlink": ((None, 1),),
+    "symlinkat": ((1, 2),),
+    "chmod": ((None, 0),),
+    "fchmod": ((0, None),),
+    "chown": ((None, 0),),
+    "lchown": ((None, 0),),
+    "fchown": ((0, None),),
+    "fchmodat": ((0, 1),),
+    "fchmodat2": ((0, 1),),
+    "fchownat": ((0, 1),),
+    "utime": ((None, 0),),
+    "utimes": ((None, 0),),
+    "futimesat": ((0, 1),),
+    "utimensat": ((0, 1),),
+    "setxattr": ((None, 0),),
+    "lsetxattr": ((None, 0),),
+    "fsetxattr": ((0, None),),
+    "removexattr": ((None, 0),),
+    "lremovexattr": ((None, 0),),
+    "fremovexattr": ((0, None),),
 }
-"""Per call, which arguments are the open folder (or file) and the path."""
+"""Per call that changes files, which arguments are the open folder (or file) and the path."""
+OPENS: dict[str, tuple[tuple[int | None, int | None], int]] = {"open": ((None, 0), 1), "openat": ((0, 1), 2)}
+"""Likewise for those that open one, with the argument of the flags."""
+ALWAYS = {*REFUSED, *SHARED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +81,37 @@ class Refusal:
 
 
 class Guard:
-    """Judges for one worker: `host` is the process that imports the service and forks, `writes` the folders it may write."""
+    """Judges for one worker: `host` is the process that imports the service and forks, `writes` the folders it may write.
 
-    def __init__(self, host: int, writes: tuple[str, ...], own_shm: bool, *, forks: bool = True) -> None:
+    What is read is judged once a process has restricted its own reads, which it does as an operation begins.
+    """
+
+    def __init__(self, host: int, writes: tuple[str, ...], own_shm: bool, *, debugging: bool = False) -> None:
+        """`debugging`: a debugger's own files may be asked for, in vain, without being held against the service."""
         self._host = host
         self._writes = dict.fromkeys((*writes, *(("/dev/shm",) if own_shm else ())))
+        self._debugging = debugging
+        self._known: dict[str, bool] = {}
+        self._operating = 0
+        """The process whose operation is running, its reads restricted."""
+        self._reads: dict[str, None] = {}
+        self._forks = True
+
+    def ready(self, reads: Iterable[str], *, forks: bool) -> None:
+        """The service is imported: `reads` is what an operation may read; without `forks` the host plays it itself, so that it
+        may no longer fork, nor end what it forked."""
+        self._reads = self._writes | dict.fromkeys(reads)
         self._forks = forks
 
     def judge(self, attempt: Attempt) -> Refusal | None:
         """None lets the call through."""
-        process = self._host if attempt.thread == self._host else group(attempt.thread)
         name, args = attempt.name, attempt.arguments
+        if name in OPENS:
+            return self._open(attempt)
+        process = self._host if attempt.thread == self._host else group(attempt.thread)
+        if name == "landlock_restrict_self":
+            self._operating = process
+            return None
         if name in PROCESSES:
             if process == self._host and self._forks:
                 return None
@@ -69,10 +119,15 @@ class Guard:
         if name in SIGNALS:
             return self._signal(process, name, args)
         if name in PATHS:
-            return self._path(attempt)
+            return next(filter(None, (self._written(attempt, *places) for places in PATHS[name])), None)
         if name in ("execve", "execveat"):
             path = memory(attempt.thread, args[0 if name == "execve" else 1], 4096)
             return Refusal(name, repr(text(path)), errno.EPERM)
+        if name in ALWAYS:
+            return Refusal(name, ", ".join(map(str, args[:2])), errno.EPERM)
+        if name in ("socket", "socketpair"):
+            family, kind = args[0] & 0xFFFFFFFF, args[1] & 0xF
+            return Refusal(name, f"address family {family}, type {kind}", errno.EAFNOSUPPORT, told=family != AF_ALG)
         return self._address(attempt)
 
     def _signal(self, process: int, name: str, args: tuple[int, ...]) -> Refusal | None:
@@ -81,8 +136,43 @@ class Guard:
             return None
         return Refusal(name, str(to if to < 1 << 31 else to - (1 << 32)), errno.EPERM)
 
-    def _path(self, attempt: Attempt) -> Refusal | None:
-        folder, position = PATHS[attempt.name]
+    def _open(self, attempt: Attempt) -> Refusal | None:
+        places, position = OPENS[attempt.name]
+        if attempt.arguments[position] & WRITE_FLAGS & ~PATH_ONLY:
+            return self._written(attempt, *places)
+        if not self._operating or (attempt.thread != self._operating and group(attempt.thread) != self._operating):
+            return None
+        asked = self._place(attempt, *places)
+        known = self._known.get(asked)
+        if known is None:
+            known = self._known[asked] = self._readable(asked)
+            if len(self._known) > 10_000:
+                self._known.clear()
+        if known:
+            return None
+        if asked.startswith(LISTED):
+            return Refusal(attempt.name, repr(asked), errno.ENOENT, told=False)
+        if not os.path.lexists(asked) or (self._debugging and asked.startswith(os.path.expanduser("~/."))):
+            return None  # nothing is there to be read; or it is the debugger's, and the kernel refuses it
+        return Refusal(f"{attempt.name} for reading", repr(asked), errno.EACCES)
+
+    def _readable(self, path: str) -> bool:
+        if foreign(path, self._operating):
+            return False
+        return within(os.path.realpath(path), self._reads)
+
+    def _written(self, attempt: Attempt, folder: int | None, position: int | None) -> Refusal | None:
+        full = self._place(attempt, folder, position)
+        head, tail = os.path.split(full)
+        if tail and head.startswith(f"/proc/{attempt.thread}/fd"):
+            return None  # its own open files
+        full = os.path.join(os.path.realpath(head), tail)
+        if full in SINKS or within(full, self._writes) or not full.startswith("/"):
+            return None
+        return Refusal(attempt.name, repr(full), errno.EACCES)
+
+    def _place(self, attempt: Attempt, folder: int | None, position: int | None) -> str:
+        """The absolute path that a call names, its links not followed; what it calls its own is under its number."""
         path = ""
         if position is not None and attempt.arguments[position]:
             path = text(memory(attempt.thread, attempt.arguments[position], 4096))
@@ -93,13 +183,11 @@ class Guard:
             start = "" if path.startswith("/") else os.readlink(f"/proc/{attempt.thread}/{base}")
         except OSError:
             start = "?"
-        head, tail = os.path.split(os.path.normpath(os.path.join(start, path)) if path else start)
-        if tail and head.startswith(f"/proc/{attempt.thread}/fd"):
-            return None  # its own open files
-        full = os.path.join(os.path.realpath(head), tail)
-        if full in SINKS or within(full, self._writes) or not full.startswith("/"):
-            return None
-        return Refusal(attempt.name, repr(full), errno.EACCES)
+        full = os.path.normpath(os.path.join(start, path)) if path else start
+        for own, named in OWN.items():
+            if full.startswith(own):
+                return f"/proc/{attempt.thread}{named}{full[len(own) :]}"
+        return full
 
     def _address(self, attempt: Attempt) -> Refusal | None:
         name, args = attempt.name, attempt.arguments

@@ -126,6 +126,7 @@ class Host:
                     "reason": reason,
                     "notes": [*self._composition.absent(), *self.notes][:20],
                     "boundary": list(self._sandbox.boundary),
+                    "reads": list(self._sandbox.reads),
                     "python": sys.version.split()[0],
                 }
             },

@@ -46,6 +46,11 @@ class Sandbox:
             self._boundary.append("seccomp")
         tripwire.install(debugging=debugging)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What an operation may read, once sealed."""
+        return self._territory.reads
+
     def seal(self, *, reads: bool) -> None:
         """The service is imported: its folders are known. `reads` says whether reading elsewhere is refused by the kernel too."""
         self._territory.extend()

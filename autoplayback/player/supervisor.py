@@ -84,7 +84,7 @@ class Supervisor:
         if fds:
             self._listener = fds[0]
             territory = Territory(self._options.workdir, self._options.scratch)
-            self._guard = Guard(self._host, territory.writes, data == b"s", forks=True)
+            self._guard = Guard(self._host, territory.writes, data == b"s", debugging=self._options.debug)
 
     def _handle(self, fd: int) -> None:
         if fd == self._listener:
@@ -130,6 +130,8 @@ class Supervisor:
     def _host_says(self, message: framing.Message) -> None:
         if "ready" in message:
             self._ready = True
+            if self._guard is not None:
+                self._guard.ready(message["ready"]["reads"], forks=message["ready"]["isolation"] != "spawn")
             message["ready"]["notes"] += self._at_import
             message["ready"]["output"] = self._take_tail()
             framing.send(self._runner, message)

@@ -3,6 +3,8 @@
 The rule for reads, as the README states it: what is installed (the interpreter, `sys.path`, the system's libraries and static
 data such as time zones and certificates) and what lies in the working directory, which is the code's own package data. All
 else is the operation's to declare. While the service is imported it may read anything (its settings are its own), write nothing.
+Of /proc it reads what says something of itself and of the machine, not of other processes. Whether a file exists, its
+attributes and where a link leads is no content, and asked freely everywhere.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ SYSTEM = (
     "/etc/nginx/mime.types", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/hosts",
     "/etc/resolv.conf", "/etc/gai.conf", "/etc/passwd", "/etc/group", "/etc/protocols", "/etc/services", "/etc/os-release",
     "/etc/lsb-release", "/etc/debian_version", "/etc/locale.conf", "/etc/locale.alias", "/etc/fonts", "/etc/terminfo",
-    "/etc/inputrc", "/etc/machine-id", "/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/null", "/dev/zero",
-    "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"
+    "/etc/inputrc", "/etc/machine-id", "/etc/crypto-policies", "/proc", "/sys/devices/system", "/sys/kernel/mm",
+    "/sys/fs/cgroup", "/dev/null", "/dev/zero", "/dev/full",
+    "/dev/random", "/dev/urandom", "/dev/tty", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"
 )
 # fmt: on
 """Static data of the system, the same on each start; /proc shows this process and the machine's make."""
@@ -85,7 +88,7 @@ class Territory:
         known = self._known.get(path)
         if known is None:
             full = os.path.abspath(os.fsdecode(path))
-            known = within(full, self._reads) or within(os.path.realpath(full), self._reads)
+            known = not foreign(full, os.getpid()) and within(os.path.realpath(full), self._reads)
             if os.path.isabs(os.fsdecode(path)) and len(self._known) < 10_000:
                 self._known[path] = known
         return known
@@ -98,6 +101,12 @@ class Territory:
         head, tail = os.path.split(os.path.abspath(text))
         real = os.path.join(os.path.realpath(head), tail)
         return real in SINKS or within(real, (self.scratch,))
+
+
+def foreign(path: str, process: int) -> bool:
+    """Whether a path says something of another process than this one."""
+    number = path[6:].partition("/")[0] if path.startswith("/proc/") else ""
+    return number.isdigit() and int(number) != process and not os.path.exists(f"/proc/{process}/task/{number}")
 
 
 def within(path: str, roots: Any) -> bool:

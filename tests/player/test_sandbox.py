@@ -1,7 +1,8 @@
-"""A replay can't get out: forty ways are tried, each is refused and told: the tape is `diverged`. What stays inside works."""
+"""A replay can't get out: seventy ways are tried, each is refused and told: the tape is `diverged`. What stays inside works."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ CODE = """
 import ctypes, os
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "escaped")
 libc = ctypes.CDLL(None, use_errno=True)
+SECRET = "/etc/shadow" if os.path.exists("/etc/shadow") else "/etc/fstab"
+LINK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "link")
 
 def load(key): return key
 def send(value): return None
@@ -78,6 +81,15 @@ def _c_fopen():
     libc.fopen.restype = ctypes.c_void_p
     libc.fopen(OUT.encode(), b"w")
 
+def _c_read(path, flags=0):
+    fd = libc.open(path.encode(), flags)
+    if fd >= 0:
+        libc.read(fd, ctypes.create_string_buffer(16), 16)
+
+def _c_descriptor():
+    fd = libc.open(SECRET.encode(), 0x200000)   # O_PATH: no content, but a way to it
+    _c_read("/proc/self/fd/%d" % fd)
+
 def _posixsubprocess():
     import multiprocessing.util
     multiprocessing.util.spawnv_passfds(b"/bin/true", [b"true"], [])
@@ -122,7 +134,9 @@ WAYS = {
     "chmod": lambda: os.chmod(__file__, 0o777),
     "symlink": lambda: os.symlink("/etc", OUT),
     "sqlite": _sqlite,
-    "read": lambda: open("/etc/shadow" if os.path.exists("/etc/shadow") else "/etc/fstab").read(),
+    "read": lambda: open(SECRET).read(),
+    "read through a link": lambda: open(LINK).read(),
+    "another process": lambda: open("/proc/1/status").read(),
     "list a folder": lambda: os.listdir("/root" if os.access("/root", os.R_OK) else "/home"),
     "syslog": _syslog,
 }
@@ -137,6 +151,29 @@ NATIVE = {
     "C open": _c_open,
     "C fopen": _c_fopen,
     "C chmod": lambda: libc.chmod(__file__.encode(), 0o777),
+    "C read": lambda: _c_read(SECRET),
+    "C read, closed on exec": lambda: _c_read(SECRET, os.O_CLOEXEC),
+    "C read in a thread": lambda: _threaded(lambda: _c_read(SECRET)),
+    "C read by a relative path": lambda: _c_read("../../../../../../../.." + SECRET),
+    "C read through a link": lambda: _c_read(LINK),
+    "C read through a descriptor": _c_descriptor,
+    "C read of another process": lambda: _c_read("/proc/1/status"),
+    "C list a folder": lambda: libc.opendir(b"/home"),
+    "C fopen to read": lambda: libc.fopen(SECRET.encode(), b"r"),
+    "C unlink": lambda: libc.unlink(__file__.encode()),
+    "C rename": lambda: libc.rename(__file__.encode(), OUT.encode()),
+    "C rename into": lambda: libc.rename(OUT.encode(), __file__.encode()),
+    "C mkdir": lambda: libc.mkdir(OUT.encode(), 0o700),
+    "C rmdir": lambda: libc.rmdir(os.path.dirname(__file__).encode()),
+    "C link": lambda: libc.link(__file__.encode(), OUT.encode()),
+    "C symlink": lambda: libc.symlink(b"/etc", OUT.encode()),
+    "C truncate": lambda: libc.truncate(__file__.encode(), 0),
+    "C removexattr": lambda: libc.removexattr(__file__.encode(), b"user.x"),
+    "C ptrace": lambda: libc.ptrace(16, os.getppid(), 0, 0),
+    "C mount": lambda: libc.mount(b"none", b"/mnt", b"tmpfs", 0, None),
+    "C unshare": lambda: libc.unshare(0x20000),
+    "C packet socket": lambda: libc.socket(17, 3, 0),
+    "C datagram pair": lambda: libc.socketpair(1, 2, 0, (ctypes.c_int * 2)()),
     "fork_exec without an audit event": _posixsubprocess,
 }
 WAYS.update(NATIVE)
@@ -189,6 +226,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("escape") / "service"
     folder.mkdir()
     service = Service(folder, CODE)
+    (folder / "link").symlink_to("/etc/fstab" if not os.path.exists("/etc/shadow") else "/etc/shadow")
     tapes = service.record(f"import svc\nfor way in {WAYS + NATIVE!r}: svc.operation(way)")
     before = (folder / "svc.py").stat()
     results = service.replay(tapes)
@@ -217,6 +255,16 @@ def test_no_way_out_below_python(verdicts: dict[str, object], way: str) -> None:
         pytest.skip("this kernel has no seccomp notifications")
     assert result.verdict is Verdict.DIVERGED, result
     assert result.misses[0].kind == "undeclared"
+
+
+@pytest.mark.skipif(not kernel.SUPPORTED, reason="no boundary below Python is offered on this system")
+def test_no_way_out_of_a_process_of_its_own(tmp_path: Path) -> None:
+    """Where each tape has a process of its own, that process may do no more than a forked one."""
+    ways = ["C fork", "C kill", "C read", "C connect", "fork_exec without an audit event"]
+    service = Service(tmp_path, CODE)
+    tapes = service.record(f"import svc\nfor way in {ways!r}: svc.operation(way)")
+    for way, result in zip(ways, service.replay(tapes, isolation="spawn"), strict=True):
+        assert result.verdict is Verdict.DIVERGED, (way, result)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or landlock.abi() < 1, reason="needs Landlock")
