@@ -5,7 +5,7 @@ A reference that was taken before the patch keeps the original; `rebind` finds t
 
 from __future__ import annotations
 
-import builtins
+import functools
 import sys
 from collections.abc import Callable
 from types import FunctionType, ModuleType
@@ -14,7 +14,8 @@ from typing import Any
 import wrapt
 
 from autoplayback.interception.context import current
-from autoplayback.interception.wrappers import TEMPLATES, Site, fill
+from autoplayback.interception.inplace import site_of
+from autoplayback.interception.wrappers import Site, binder, standalone, unseen
 
 
 def _named(module: str, qualname: str) -> Any:
@@ -54,10 +55,9 @@ def is_wrapped(value: Any) -> bool:
 
 def wrapper(value: Any, module: str, qualname: str, site: Site, always: bool) -> Any:
     """The wrapper around a function or descriptor. Out of operations wrapt calls straight through, unless `always`."""
-    run = FunctionType(
-        fill(TEMPLATES[site.target.shape], site), {"__builtins__": builtins}, site.target.qualname.rpartition(".")[2]
-    )
+    run = standalone(site, site.target.qualname.rpartition(".")[2], _binder(value))
 
+    @unseen
     def relayed(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return run(wrapped, instance, *args, **kwargs)
 
@@ -65,6 +65,21 @@ def wrapper(value: Any, module: str, qualname: str, site: Site, always: bool) ->
     made = Wrapped(value, relayed) if always else Wrapped(value, relayed, enabled)
     made._self_place = (module, qualname)
     return made
+
+
+def _binder(value: Any) -> Callable[..., None] | None:
+    """What refuses wrong arguments of a `partial` of a function in Python; of others only the call itself could tell."""
+    if not isinstance(value, functools.partial) or not isinstance(value.func, FunctionType):
+        return None
+    held = site_of(value.func)
+    function: Any = held.original if held is not None else value.func
+    known = functools.partial(binder(function), *value.args, **value.keywords)
+
+    @unseen
+    def bind(wrapped: Any, instance: Any, /, *args: Any, **kwargs: Any) -> None:
+        known(*args, **kwargs)
+
+    return bind
 
 
 def rebind(original: Any, replacement: Any, but: Any) -> Callable[[], None]:

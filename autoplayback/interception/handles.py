@@ -42,6 +42,7 @@ from autoplayback.interception.faults import report
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import signature_of
 from autoplayback.interception.target import Role, Shape, Target
+from autoplayback.interception.wrappers import unseen
 
 _DATA = (type, enum.Enum, BaseException, tuple, list, dict, set, frozenset, str, bytes, bytearray, int, float, complex)
 
@@ -293,18 +294,21 @@ def making(target: Target, interceptor: Interceptor, original: Callable[..., Any
     def real(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (*args[:own], *map(unwrapped, args[own:])), {name: unwrapped(value) for name, value in kwargs.items()}
 
+    @unseen
     def function(*args: Any, **kwargs: Any) -> Any:
         plain, named = real(args, kwargs)
         return recorded(
             original(*plain, **named), target, interceptor, args[skip:], kwargs, args[0] if skip == 1 and args else None
         )
 
+    @unseen
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
         plain, named = real(args, kwargs)
         return recorded(
             await original(*plain, **named), target, interceptor, args[skip:], kwargs, args[0] if skip == 1 and args else None
         )
 
+    @unseen
     def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         plain, named = real(args, kwargs)
         stream = original(*plain, **named)
@@ -322,6 +326,7 @@ def making(target: Target, interceptor: Interceptor, original: Callable[..., Any
             except BaseException as error:
                 step, argument = stream.throw, error
 
+    @unseen
     async def async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         plain, named = real(args, kwargs)
         stream = original(*plain, **named)

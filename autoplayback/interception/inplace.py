@@ -12,7 +12,7 @@ from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakSet
 
-from autoplayback.interception.wrappers import Site, fill
+from autoplayback.interception.wrappers import Site, fill, replacement
 
 originals: WeakSet[FunctionType] = WeakSet()
 """The copies that hold swapped functions' code: where a chain of `__wrapped__` leads to one, it has left the service's code."""
@@ -40,8 +40,11 @@ def site_of(function: Any) -> Site | None:
     return next((const for const in code.co_consts if isinstance(const, Site)), None)
 
 
-def swap(function: FunctionType, template: Callable[..., Any], make: Callable[[FunctionType], Site]) -> Callable[[], None]:
-    """Swaps `function`'s code for `template`'s, around the site which `make` builds for the original; returns the undoing.
+def swap(
+    function: FunctionType, make: Callable[[FunctionType], Site], template: Callable[..., Any] | None = None
+) -> Callable[[], None]:
+    """Swaps `function`'s code for one around the site which `make` builds for the original; returns the undoing. The code is
+    that of `template`, or of the one for the site's shape.
 
     `__wrapped__` leads source readers to the original; `__signature__` is for those who don't follow it (getfullargspec, and
     so Celery's check of a task's arguments). A function which has them keeps its own: they mean something to its users.
@@ -60,7 +63,8 @@ def swap(function: FunctionType, template: Callable[..., Any], make: Callable[[F
                 pass
         function.__wrapped__ = original  # type: ignore[attr-defined]
         added.append("__wrapped__")
-    function.__code__ = fill(template, make(original), like=code)
+    site = make(original)
+    function.__code__ = replacement(site, original) if template is None else fill(template, site, like=code)
 
     def undo() -> None:
         function.__code__ = code

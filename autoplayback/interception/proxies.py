@@ -5,7 +5,7 @@ Built once a class, so that a method of a handle costs what an ordinary method b
 
 from __future__ import annotations
 
-import builtins
+import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import (
     BuiltinFunctionType,
@@ -21,7 +21,7 @@ from autoplayback.interception.handles import Handle, State, derived, inner, is_
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import shape_of
 from autoplayback.interception.target import Shape, Target
-from autoplayback.interception.wrappers import TEMPLATES, Site, fill
+from autoplayback.interception.wrappers import Site, binder, standalone, unseen
 
 _METHODS = (
     FunctionType,
@@ -127,11 +127,10 @@ def _member(maker: Target, interceptor: Interceptor, kind: type, name: str) -> A
     return _attribute(maker, interceptor, kind, name)
 
 
-def _callable(target: Target, interceptor: Interceptor, original: Callable[..., Any]) -> Any:
-    """A function, for a proxy class, which calls through to the real object under `target`."""
+def _callable(target: Target, interceptor: Interceptor, original: Callable[..., Any], real: Any = None) -> Any:
+    """A function, for a proxy class, which calls through to the real object under `target`; `real` is what its class has."""
     site = Site(target, making(target, interceptor, original, 1), interceptor, skip=1)
-    template = TEMPLATES[target.shape]
-    function = FunctionType(fill(template, site), {"__builtins__": builtins}, target.qualname.rpartition(".")[2])
+    function = standalone(site, target.qualname.rpartition(".")[2], binder(real) if isinstance(real, FunctionType) else None)
     function.__qualname__ = target.qualname
     return function
 
@@ -145,10 +144,11 @@ def _real(value: Any, target: Target) -> Any:
 def _method(maker: Target, interceptor: Interceptor, kind: type | None, name: str) -> Any:
     target = derived(maker, name, kind, shape_of(getattr(kind, name, None)) if kind else Shape.FUNCTION)
 
+    @unseen
     def original(handle: Any, /, *args: Any, **kwargs: Any) -> Any:
         return getattr(_real(handle, target), name)(*args, **kwargs)
 
-    return _callable(target, interceptor, original)
+    return _callable(target, interceptor, original, inspect.getattr_static(kind, name, None) if kind else None)
 
 
 def reader(maker: Target, interceptor: Interceptor, kind: type | None, name: str) -> Callable[[Any], Any]:
@@ -157,6 +157,7 @@ def reader(maker: Target, interceptor: Interceptor, kind: type | None, name: str
     if found is None:
         target = derived(maker, name, kind, read=True)
 
+        @unseen
         def original(handle: Any, /) -> Any:
             return getattr(_real(handle, target), name)
 
@@ -204,6 +205,7 @@ def _special(maker: Target, interceptor: Interceptor, kind: type | None, name: s
     if name == "__iter__":
         target = derived(maker, name, kind, Shape.GENERATOR)
 
+        @unseen
         def iterate(handle: Any, /) -> Generator[Any, None, None]:
             for item in _real(handle, target):  # noqa: UP028  # `yield from` would close the real iterator with ours
                 yield item
@@ -212,6 +214,7 @@ def _special(maker: Target, interceptor: Interceptor, kind: type | None, name: s
     if name == "__aiter__":
         target = derived(maker, name, kind, Shape.ASYNC_GENERATOR)
 
+        @unseen
         async def aiterate(handle: Any, /) -> AsyncGenerator[Any, None]:
             async for item in _real(handle, target):
                 yield item
@@ -220,6 +223,7 @@ def _special(maker: Target, interceptor: Interceptor, kind: type | None, name: s
     if name == "__await__":
         target = derived(maker, name, kind, Shape.COROUTINE)
 
+        @unseen
         async def wait(handle: Any, /) -> Any:
             return await _real(handle, target)
 
@@ -229,12 +233,14 @@ def _special(maker: Target, interceptor: Interceptor, kind: type | None, name: s
     target = derived(maker, name, kind, Shape.COROUTINE if asynchronous else Shape.FUNCTION)
     if asynchronous:
 
+        @unseen
         async def aspecial(handle: Any, /, *args: Any) -> Any:
             real = _real(handle, target)
             return await getattr(type(real), name)(real, *args)
 
         return _callable(target, interceptor, aspecial)
 
+    @unseen
     def special(handle: Any, /, *args: Any, **kwargs: Any) -> Any:
         real = _real(handle, target)
         return getattr(type(real), name)(real, *args, **kwargs)

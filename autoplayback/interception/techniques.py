@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
 import inspect
 import sys
@@ -17,7 +16,7 @@ from autoplayback.interception.files import FileCodec
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import Located
 from autoplayback.interception.target import Declaration, Shape, Target
-from autoplayback.interception.wrappers import TEMPLATES, Site, fill, relay
+from autoplayback.interception.wrappers import Site, relay, standalone, unseen
 
 _IMMUTABLE = 1 << 8
 """Py_TPFLAGS_IMMUTABLETYPE: a C type whose attributes can't be set."""
@@ -117,7 +116,7 @@ class _Holder:
         def site(original: FunctionType) -> Site:
             return self._site(target, original, 1 if receives else 0, only)
 
-        undo = inplace.swap(function, TEMPLATES[target.shape], site)
+        undo = inplace.swap(function, site)
         result = Held(f"{prefix}in place{where}", [target], undo)
         if self.located.method and not self.located.inherited and isinstance(self.located.owner, type):
             self._overridden(result)
@@ -183,11 +182,13 @@ class _Holder:
         site = self._site(target, relay, 2)
         wrapped = attributes.wrapper(getter, self.located.module, self.located.qualname, site, self._always(target))
 
+        @unseen
         def read(instance: Any) -> Any:
             return wrapped.__get__(instance, type(instance))() if hasattr(getter, "__get__") else site_call(instance)
 
-        run = FunctionType(fill(TEMPLATES[Shape.FUNCTION], site), {"__builtins__": builtins})
+        run = standalone(site, self.located.name)
 
+        @unseen
         def site_call(instance: Any) -> Any:
             return run(lambda: getter(instance), instance)
 
@@ -215,6 +216,7 @@ class _Holder:
         new: Any = value.__new__
         bare = new is object.__new__
 
+        @unseen
         def construct(cls: type, /, *args: Any, **kwargs: Any) -> Any:
             instance = new(cls) if bare else new(cls, *args, **kwargs)
             if isinstance(instance, cls):
@@ -223,8 +225,9 @@ class _Holder:
 
         target = self._target(value, Shape.FUNCTION, False)
         site = self._site(target, construct, 1)
-        run = FunctionType(fill(TEMPLATES[Shape.FUNCTION], site), {"__builtins__": builtins})
+        run = standalone(site, self.located.name)
 
+        @unseen
         def making(cls: type, /, *args: Any, **kwargs: Any) -> Any:
             if sys._getframe(1).f_globals.get("__name__") == "copyreg":  # a copy of an instance isn't a construction
                 return new(cls, *args, **kwargs)

@@ -156,8 +156,8 @@ class _Apps:
         templates: dict[int, Callable[..., Any]] = {3: _async_function, 4: _async_method}
         exact = templates.get(count) if self.template is _async_application else None
         if exact is None or code.co_kwonlyargcount or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS):
-            return inplace.swap(function, self.template, make)
-        undo = inplace.swap(function, exact, make)
+            return inplace.swap(function, make, self.template)
+        undo = inplace.swap(function, make, exact)
         new = function.__code__
         function.__code__ = new.replace(co_varnames=code.co_varnames[:count] + new.co_varnames[count:])  # for keyword callers
         return undo
@@ -200,7 +200,7 @@ class _Apps:
             raise TargetError(
                 self.declaration.target, "is not a function of Python's that makes an application", self.declaration.place
             )
-        undo_factory = inplace.swap(factory, _factory, lambda original: _FactorySite(self.target, original, made))
+        undo_factory = inplace.swap(factory, lambda original: _FactorySite(self.target, original, made), _factory)
 
         def undo() -> None:
             undo_factory()

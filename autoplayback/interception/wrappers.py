@@ -10,16 +10,20 @@ system's: both look for these two words (`warnings._is_internal_frame`), and a w
 
 from __future__ import annotations
 
+import builtins
+import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import Token
-from types import CodeType
-from typing import Any
+from types import CodeType, FunctionType
+from typing import Any, TypeVar
 
 from autoplayback.interception.context import Scope, current
 from autoplayback.interception.protocol import Answer, Interceptor, Passage, ResultCodec
 from autoplayback.interception.target import Role, Shape, Target
 
 FILENAME = "<autoplayback: skipped by warnings and logging, like importlib._bootstrap>"
+
+_Made = TypeVar("_Made", bound=Callable[..., Any])
 
 Enter = Callable[[Target, Any, tuple[Any, ...], dict[str, Any]], Passage | None]
 
@@ -33,6 +37,10 @@ def _always() -> Scope:
 
 def _never() -> None:
     return None
+
+
+def _anything(*args: Any, **kwargs: Any) -> None:
+    return
 
 
 def leave(token: Token[Scope | None]) -> None:
@@ -50,10 +58,12 @@ class Site:
         "__weakref__",
         "async_stop",
         "base",
+        "bind",
         "close",
         "enter",
         "get",
         "leave",
+        "make",
         "opened",
         "original",
         "replay",
@@ -94,6 +104,8 @@ class Site:
         self.close = GeneratorExit
         self.stop = StopIteration
         self.async_stop = StopAsyncIteration
+        self.bind: Callable[..., None] = _anything
+        self.make = self._made
         self.opened = self._opener()
         self.replay = self._answered
         self.stream = self._streamed
@@ -117,6 +129,9 @@ class Site:
                 return value
 
         return opened
+
+    def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.original(*args, **kwargs)
 
     def _answered(self, answer: Answer) -> Any:
         if answer.error is not None and answer.items is None:
@@ -194,7 +209,14 @@ def function(*args: Any, **kwargs: Any) -> Any:
     return passage.returned(value)
 
 
-async def coroutine(*args: Any, **kwargs: Any) -> Any:
+def maker(*args: Any, **kwargs: Any) -> Any:
+    # Runs at a call of a coroutine or generator function, whose code waits for the first step: wrong arguments are refused now.
+    site: Any = "<site>"
+    site.bind(*args, **kwargs)
+    return site.make(args, kwargs)
+
+
+async def coroutine(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     site: Any = "<site>"
     scope = site.get()
     skip = site.skip
@@ -218,7 +240,7 @@ async def coroutine(*args: Any, **kwargs: Any) -> Any:
     return passage.returned(value)
 
 
-def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+def generator(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Any, Any, Any]:
     site: Any = "<site>"
     scope = site.get()
     skip = site.skip
@@ -259,7 +281,7 @@ def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             step, argument = stream.throw, error
 
 
-async def async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+async def async_generator(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncGenerator[Any, Any]:
     site: Any = "<site>"
     scope = site.get()
     skip = site.skip
@@ -303,6 +325,14 @@ async def async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]
             step, argument = stream.athrow, error
 
 
+def unseen(function: _Made) -> _Made:
+    """Gives a function that stands between a caller and the original the file name that warnings and logging skip."""
+    made: Any = function
+    made.__code__ = made.__code__.replace(co_filename=FILENAME)
+    return function
+
+
+@unseen
 def relay(wrapped: Callable[..., Any], instance: Any, /, *args: Any, **kwargs: Any) -> Any:
     """The original of a site behind wrapt, whose wrapper is given the bound original and its instance with every call."""
     return wrapped(*args, **kwargs)
@@ -316,6 +346,10 @@ TEMPLATES: dict[Shape, Callable[..., Any]] = {
 }
 
 
+_KINDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+"""What a code object says of the kind of its function. Only those who look read it; what is made is for the bytecode to say."""
+
+
 def fill(template: Callable[..., Any], site: Any, like: CodeType | None = None) -> CodeType:
     """The template's code with `site` in its hole, under the name and with the free variables of the code `like` it replaces."""
     code: CodeType = template.__code__
@@ -326,3 +360,66 @@ def fill(template: Callable[..., Any], site: Any, like: CodeType | None = None) 
     if like is None:
         return code
     return code.replace(co_name=like.co_name, co_qualname=like.co_qualname, co_freevars=like.co_freevars)
+
+
+def replacement(site: Site, original: FunctionType) -> CodeType:
+    """The code for a function whose own code has moved to `original`: the template of its shape, around `site`.
+
+    What a coroutine or generator function makes of a call must be the template's, but the call itself must refuse wrong
+    arguments. So the code is that of `maker`, a plain function's, which says of itself that it is of the original's kind.
+    """
+    like = original.__code__
+    if site.target.shape is Shape.FUNCTION:
+        return fill(function, site, like)
+    made = _template(site, original.__globals__, original.__name__, original.__qualname__)
+    made.__code__ = made.__code__.replace(co_flags=made.__code__.co_flags | like.co_flags & inspect.CO_ITERABLE_COROUTINE)
+    site.bind, site.make = binder(original), made
+    code = fill(maker, site, like)
+    return code.replace(co_flags=code.co_flags | like.co_flags & _KINDS)
+
+
+def standalone(site: Site, name: str, bind: Callable[..., None] | None = None) -> FunctionType:
+    """A function of its own around `site`; `bind` is called with its arguments, to refuse wrong ones before anything is made."""
+    if site.target.shape is Shape.FUNCTION:
+        return FunctionType(fill(function, site), {"__builtins__": builtins}, name)
+    made = _template(site, {"__builtins__": builtins}, name, name)
+    site.make = made
+    if bind is not None:
+        site.bind = bind
+    code = fill(maker, site)
+    code = code.replace(co_flags=code.co_flags | made.__code__.co_flags & _KINDS)
+    return FunctionType(code, {"__builtins__": builtins}, name)
+
+
+def _template(site: Site, names: dict[str, Any], name: str, qualname: str) -> FunctionType:
+    code = fill(TEMPLATES[site.target.shape], site).replace(co_name=name, co_qualname=qualname)
+    made = FunctionType(code, names, name)
+    made.__qualname__ = qualname
+    return made
+
+
+def binder(function: FunctionType) -> Callable[..., None]:
+    """A function that takes the same arguments and does nothing: Python itself refuses wrong ones, in the same words."""
+    code, empty = function.__code__, _nothing.__code__
+    variable = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+    count = code.co_argcount + code.co_kwonlyargcount + variable.bit_count()
+    twin = FunctionType(
+        empty.replace(
+            co_argcount=code.co_argcount,
+            co_posonlyargcount=code.co_posonlyargcount,
+            co_kwonlyargcount=code.co_kwonlyargcount,
+            co_nlocals=count,
+            co_varnames=code.co_varnames[:count],
+            co_flags=empty.co_flags | variable,
+        ),
+        {"__builtins__": builtins},
+        function.__name__,
+        function.__defaults__,
+    )
+    twin.__kwdefaults__ = function.__kwdefaults__
+    twin.__qualname__ = function.__qualname__
+    return twin
+
+
+def _nothing() -> None:
+    return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dis
 import gc
 import inspect
 import logging
+import operator
 import sys
 import traceback
 import warnings
@@ -16,12 +18,12 @@ import pytest
 
 from autoplayback.interception.context import Muted, current
 from autoplayback.interception.protocol import Answer
-from autoplayback.interception.wrappers import TEMPLATES
+from autoplayback.interception.wrappers import FILENAME, TEMPLATES, maker
 
 
 def test_templates_name_nothing_global():
     """They run with any module's globals, where even `len` may mean something else."""
-    for template in TEMPLATES.values():
+    for template in (*TEMPLATES.values(), maker):
         assert not [i for i in dis.get_instructions(template) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
 
 
@@ -106,6 +108,123 @@ def test_wrong_arguments_raise_the_original_type_error(service, intercept, noteb
             with pytest.raises(TypeError) as caught:
                 call()
             assert str(caught.value) == expected
+
+
+SHAPES = """
+import functools
+async def coroutine(a, b=1, /, c=2, *, d): return a
+def generator(a, b=1, /, c=2, *, d):
+    yield a
+async def async_generator(a, b=1, /, c=2, *, d):
+    yield a
+class C:
+    async def coroutine(self, a): return a
+    def generator(self, a, *rest, **named):
+        yield a
+    @classmethod
+    async def made(cls, a=[]): return a
+    @staticmethod
+    async def plain(*, a): return a
+async def spread(*args, a, **kwargs): return a
+def closing(x):
+    async def closed(a): return a, x
+    return closed
+closed = closing(1)
+part = functools.partial(coroutine, 1, d=3)
+"""
+WRONG = [
+    ("coroutine", [((), {}), ((1,), {}), ((1, 2, 3, 4), {"d": 1}), ((1,), {"d": 1, "e": 2}), ((1,), {"d": 1, "b": 2})]),
+    ("generator", [((), {}), ((1,), {}), ((1,), {"d": 1, "b": 2}), ((), {"a": 1, "d": 2})]),
+    ("async_generator", [((), {}), ((1, 2, 3, 4), {"d": 1}), ((1, 2, 3), {"c": 1, "d": 1})]),
+    ("C.coroutine", [((), {}), ((1,), {}), ((1, 2, 3), {}), ((1, 2), {"a": 2})]),
+    ("C.generator", [((), {}), ((1,), {}), ((1, 2), {"a": 2})]),
+    ("C.made", [((1, 2), {}), ((), {"x": 1})]),
+    ("C.plain", [((1,), {}), ((), {})]),
+    ("spread", [((1,), {}), ((), {})]),
+    ("closed", [((), {}), ((1, 2), {})]),
+    ("part", [((1, 2, 3), {}), ((), {"e": 1})]),
+]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_coroutines_and_generators_refuse_wrong_arguments_at_the_call(service, intercept, notebook, inside):
+    """In Python's own words, before anything is awaited or read, with a line of ours, which says so, after the caller's."""
+    plain, m = service.module(SHAPES), service.module(SHAPES)
+    intercept(*(f"{m.__name__}:{name}" for name, _ in WRONG))
+
+    def refused(module):
+        said = []
+        for name, wrong in WRONG:
+            function = operator.attrgetter(name)(module)
+            for args, kwargs in wrong:
+                with pytest.raises(TypeError) as caught:
+                    function(*args, **kwargs)
+                said.append(str(caught.value))
+                ours = [frame for frame in traceback.extract_tb(caught.value.__traceback__) if frame.filename != __file__]
+                assert len(ours) <= (3 if name == "part" else 1)  # behind wrapt there are more
+                assert {frame.filename for frame in ours} <= {FILENAME}
+        return said
+
+    if inside:
+        with notebook.open() as page:
+            assert refused(m) == refused(plain)
+        assert page.calls == []
+    else:
+        assert refused(m) == refused(plain)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_coroutines_and_generators_stay_of_their_kind(service, intercept, notebook, inside):
+    """For all who ask, before and after; what a call makes has the function's name and runs nothing yet."""
+    m = service.module(
+        SHAPES
+        + """
+import types
+ran = []
+@types.coroutine
+def old(a):
+    ran.append(a)
+    return (yield from [])
+async def awaits(a): return await old(a)
+"""
+    )
+    names = [name for name, _ in WRONG if name != "part"] + ["old"]
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction, asyncio.iscoroutinefunction)
+
+    def seen():
+        functions = [operator.attrgetter(name)(m) for name in names]
+        return [[kind(function) for kind in kinds] + [inspect.signature(function)] for function in functions]
+
+    before = seen()
+    intercept(*(f"{m.__name__}:{name}" for name, _ in WRONG), f"{m.__name__}:old")
+    assert seen() == before
+    with notebook.open() if inside else contextlib.nullcontext():
+        made = [m.coroutine(1, d=2), m.generator(1, d=2), m.async_generator(1, d=2), m.C().coroutine(1)]
+        assert [thing.__qualname__ for thing in made] == ["coroutine", "generator", "async_generator", "C.coroutine"]
+        assert [thing.__name__ for thing in made] == ["coroutine", "generator", "async_generator", "coroutine"]
+        coroutine, generator, async_generator, _ = made
+        assert inspect.iscoroutine(coroutine)
+        assert inspect.isgenerator(generator)
+        assert inspect.isasyncgen(async_generator)
+        old = m.old(1)
+        assert inspect.isawaitable(old)
+        assert m.ran == []
+        old.close()
+        assert asyncio.run(m.awaits(2)) is None
+        assert m.ran == [2]
+        for thing in made[:2] + made[3:]:
+            thing.close()
+
+
+def test_a_coroutine_that_nobody_awaits_is_warned_of_once(service, intercept, notebook):
+    """By its own name, as ever."""
+    m = service.module("async def f(a): return a")
+    intercept(f"{m.__name__}:f")
+    with notebook.open(), warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        m.f(1)
+        gc.collect()
+    assert [str(w.message) for w in seen] == ["coroutine 'f' was never awaited"]
 
 
 def test_coroutine_runs_at_await_and_cancels(service, intercept, notebook):
@@ -332,16 +451,31 @@ def test_warnings_and_log_lines_name_the_caller(service, intercept, notebook, ca
     """`stacklevel=2` means the caller of the function, with us or without."""
     m = service.module("""
         import logging, warnings
+        import functools
         def f():
             warnings.warn("old", DeprecationWarning, stacklevel=2)
             logging.getLogger("x").warning("from", stacklevel=2)
+        @functools.lru_cache
+        def cached():
+            warnings.warn("old", DeprecationWarning, stacklevel=2)
+            logging.getLogger("x").warning("from", stacklevel=2)
+        class Maker:
+            def __init__(self):
+                warnings.warn("old", DeprecationWarning, stacklevel=2)
+                logging.getLogger("x").warning("from", stacklevel=2)
+            def method(self):
+                warnings.warn("old", DeprecationWarning, stacklevel=2)
+                logging.getLogger("x").warning("from", stacklevel=2)
+        part = functools.partial(f)
     """)
-    intercept(f"{m.__name__}:f")
+    intercept(*(f"{m.__name__}:{name}" for name in ("f", "cached", "part")))
+    intercept(f"{m.__name__}:Maker", handle=True)
     with notebook.open(), warnings.catch_warnings(record=True) as seen, caplog.at_level(logging.WARNING):
         warnings.simplefilter("always")
-        m.f()
-    assert [w.filename for w in seen] == [__file__]
-    assert [record.filename for record in caplog.records] == ["test_wrappers.py"]
+        for call in (m.f, m.cached, m.part, m.Maker, m.Maker().method):
+            call()
+    assert [w.filename for w in seen] == [__file__] * 6
+    assert [record.filename for record in caplog.records] == ["test_wrappers.py"] * 6
 
 
 def test_tracebacks_show_one_line_of_ours_at_most(service, intercept, notebook):
