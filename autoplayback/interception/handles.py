@@ -90,6 +90,8 @@ class Handle:
             return getattr(facts.real, name)
         if facts.real is not _ABSENT and inner(facts.kind, name):
             return getattr(facts.real, name)
+        if facts.real is _ABSENT and (known := stand_in(facts.kind, name)) is not ...:
+            return known
         if facts.kind is None and facts.real is _ABSENT:
             return proxies.undecided(self, facts, name)
         return proxies.reader(facts.maker, facts.interceptor, facts.kind, name)(self)
@@ -162,12 +164,20 @@ def state(handle: Any) -> State:
 internals: dict[str, frozenset[str]] = {}
 """By top-level package, public attributes which only the library itself and its extensions in C use: they want the real thing."""
 
+absent: dict[str, dict[str, Any]] = {}
+"""By top-level package, what replayed handles have for attributes which are the library's own business, where something asks."""
+
 
 def inner(kind: type | None, name: str) -> bool:
     """Whether an attribute is the library's own business: never recorded, and never a handle."""
     if name.startswith("_"):
         return not name.endswith("__")
     return kind is not None and name in internals.get(kind.__module__.partition(".")[0], ())
+
+
+def stand_in(kind: type | None, name: str) -> Any:
+    """What a replayed handle has for such an attribute; Ellipsis where nothing is known."""
+    return ... if kind is None else absent.get(kind.__module__.partition(".")[0], {}).get(name, ...)
 
 
 def is_handle(value: Any) -> bool:

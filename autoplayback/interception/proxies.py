@@ -17,7 +17,18 @@ from types import (
 from typing import Any
 
 from autoplayback.errors import ReplayError
-from autoplayback.interception.handles import Handle, State, derived, inner, is_handle, making, resolved, state, unwrapped
+from autoplayback.interception.handles import (
+    Handle,
+    State,
+    derived,
+    inner,
+    is_handle,
+    making,
+    resolved,
+    stand_in,
+    state,
+    unwrapped,
+)
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import shape_of
 from autoplayback.interception.target import Shape, Target
@@ -167,11 +178,13 @@ def reader(maker: Target, interceptor: Interceptor, kind: type | None, name: str
 
 def _passing(maker: Target, interceptor: Interceptor, kind: type, name: str) -> property:
     """What is the library's own: the real thing while recording. Nobody has it at replay, where asking is a call like others."""
-    ask = reader(maker, interceptor, kind, name)
+    ask, known = reader(maker, interceptor, kind, name), stand_in(kind, name)
 
     def read(handle: Any) -> Any:
         real = unwrapped(handle)
-        return ask(handle) if is_handle(real) else getattr(real, name)
+        if not is_handle(real):
+            return getattr(real, name)
+        return ask(handle) if known is ... else known
 
     made = _attribute(maker, interceptor, kind, name)
     return property(read, made.fset, made.fdel)

@@ -7,12 +7,16 @@ would change what the service's own variables say in its threads.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
+from contextvars import Context
 from types import ModuleType
 from typing import Any
 
 from autoplayback.interception.context import Scope, current
 from autoplayback.interception.finder import Finder
+from autoplayback.interception.greenlets import listen
+from autoplayback.interception.wrappers import unseen
 
 
 def handed() -> Scope | None:
@@ -24,8 +28,10 @@ def handed() -> Scope | None:
 def within(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, run as part of the operation; pool threads go back to what they were before."""
 
+    @unseen
     def inheriting(*args: Any, **kwargs: Any) -> Any:
         token = current.set(scope)
+        listen()
         try:
             return function(*args, **kwargs)
         finally:
@@ -44,6 +50,7 @@ def install(finder: Finder) -> Callable[[], None]:
         ("multiprocessing.pool", _pool),
         ("gevent.threadpool", _native_pool),
         ("gevent.greenlet", _greenlet),
+        ("gevent.hub", _raw),
     ):
         finder.when_imported(module, functools.partial(patch, undos))
 
@@ -60,7 +67,7 @@ def _replace(
     original = owner.__dict__[name]
     if getattr(original, "__autoplayback_hands_over__", False):
         return
-    replacement = functools.wraps(original)(make(original))
+    replacement = functools.wraps(original)(unseen(make(original)))
     replacement.__autoplayback_hands_over__ = True  # type: ignore[attr-defined]
     setattr(owner, name, replacement)
     undos.append(lambda: setattr(owner, name, original))
@@ -75,8 +82,10 @@ def _threading(undos: list[Callable[[], None]], module: ModuleType) -> None:
                 had, before = "run" in names, names.get("run")
                 run = self.run
 
+                @unseen
                 def run_within() -> None:
                     current.set(scope)  # the thread's context ends with it
+                    listen()
                     if had:
                         names["run"] = before
                     else:
@@ -104,6 +113,7 @@ def _executor(undos: list[Callable[[], None]], module: ModuleType) -> None:
     _replace(undos, module.ThreadPoolExecutor, "submit", make)
 
 
+@unseen
 def _by_nobody(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Calls what may start a pool's threads: these serve whoever comes, so they must not inherit who came first."""
     token = current.set(None)
@@ -161,16 +171,33 @@ def _native_pool(undos: list[Callable[[], None]], module: ModuleType) -> None:
     _replace(undos, module.ThreadPool, "spawn", make)
 
 
+def _give(greenlet: Any) -> None:
+    """A greenlet begins with an empty context, which can be given to it before its first step."""
+    scope = handed()
+    if scope is not None and greenlet.gr_context is None:
+        context = Context()
+        context.run(current.set, scope)
+        greenlet.gr_context = context
+
+
 def _greenlet(undos: list[Callable[[], None]], module: ModuleType) -> None:
-    """gevent: a greenlet begins with an empty context, which can be given to it as it is spawned."""
-    from contextvars import Context
+    """gevent's greenlets, however they are spawned."""
+    module.Greenlet.add_spawn_callback(_give)
+    undos.append(lambda: module.Greenlet.remove_spawn_callback(_give))
 
-    def give(greenlet: Any) -> None:
-        scope = handed()
-        if scope is not None and greenlet.gr_context is None:
-            context = Context()
-            context.run(current.set, scope)
-            greenlet.gr_context = context
 
-    module.Greenlet.add_spawn_callback(give)
-    undos.append(lambda: module.Greenlet.remove_spawn_callback(give))
+def _raw(undos: list[Callable[[], None]], module: ModuleType) -> None:
+    """gevent's plainest greenlets, of which it tells nobody."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def spawn_raw(function: Any, *args: Any, **kwargs: Any) -> Any:
+            greenlet = original(function, *args, **kwargs)
+            _give(greenlet)
+            return greenlet
+
+        return spawn_raw
+
+    _replace(undos, module, "spawn_raw", make)
+    package: Any = sys.modules.get("gevent")
+    if getattr(package, "spawn_raw", module.spawn_raw) is not module.spawn_raw:  # imported before us
+        _replace(undos, package, "spawn_raw", make)

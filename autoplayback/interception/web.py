@@ -15,7 +15,7 @@ from autoplayback.interception.protocol import Interceptor, Passage
 from autoplayback.interception.resolve import Located
 from autoplayback.interception.target import Declaration, Shape, Target
 from autoplayback.interception.techniques import Held
-from autoplayback.interception.wrappers import Site, fill
+from autoplayback.interception.wrappers import Site, entering, fill
 
 
 def _application(*args: Any, **kwargs: Any) -> Any:
@@ -53,8 +53,10 @@ class AppSite(Site):
         super().__init__(target, original, interceptor, skip=skip)
         self.run = wsgi.run if target.shape is Shape.WSGI else asgi.run
 
+        begin = entering(interceptor)
+
         def enter(target: Target, app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
-            return interceptor.operation(target, None, args, kwargs) if not skip or self.knows(app) else None
+            return begin(target, None, args, kwargs) if not skip or self.knows(app) else None
 
         self.enter = enter
 

@@ -18,6 +18,7 @@ from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
 from autoplayback.interception.context import Scope, current
+from autoplayback.interception.greenlets import listen
 from autoplayback.interception.protocol import Answer, Interceptor, Passage, ResultCodec
 from autoplayback.interception.target import Role, Shape, Target
 
@@ -92,7 +93,7 @@ class Site:
         if interceptor is None:
             self.get = _never
         else:
-            enter: Enter = interceptor.operation if target.role is Role.OPERATION else interceptor.call
+            enter: Enter = entering(interceptor) if target.role is Role.OPERATION else interceptor.call
             if target.codec is not None:
                 enter = _guided(enter, target.codec)
             self.enter = _filtered(enter, only) if only else enter
@@ -152,6 +153,17 @@ def _items(answer: Answer) -> Generator[Any, Any, Any]:
     if answer.error is not None:
         raise answer.error
     return answer.value if value is None else value
+
+
+def entering(interceptor: Interceptor) -> Enter:
+    """How operations begin: in a thread whose greenlets are heard of from then on."""
+    operation = interceptor.operation
+
+    def begin(target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
+        listen()
+        return operation(target, receiver, args, kwargs)
+
+    return begin
 
 
 def _filtered(enter: Enter, only: Callable[[Any], bool]) -> Enter:

@@ -1,4 +1,4 @@
-"""SQLite through the standard library, SQLAlchemy and others: connections and cursors are handles, answered without a file.
+"""SQLite through the standard library, aiosqlite, SQLAlchemy and others: connections and cursors are handles; no file is opened.
 
 Rows made by a row factory come back as what the factory made of them; `sqlite3.Row` comes back as the real thing.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autoplayback.presets import PresetTarget, _acts, _sqlalchemy
+from autoplayback.presets import PresetTarget, _acts, _aiosqlite, _sqlalchemy
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter, Split
 
@@ -32,5 +32,6 @@ registry.register([Adapter("sqlite3:Row", lambda row: Split(list(row), row.keys(
 TARGETS = (
     PresetTarget("sqlite3:connect", "sqlite3.connect", handle=True, acts=_acts.sql),
     PresetTarget("sqlite3.dbapi2:connect", "sqlite3.connect", handle=True, acts=_acts.sql),
+    *_aiosqlite.TARGETS,
     *_sqlalchemy.TARGETS,
 )

@@ -199,11 +199,11 @@ declared = [Declaration(Role.INPUT, "service_gevent:load"), Declaration(Role.OPE
 Interception(declared, notebook).install()
 import gevent, gevent.pool, gevent.threadpool
 results = gevent.pool.Pool(20).map(m.operate, range(50))
-assert results == [[n] * 6 for n in range(50)], results
+assert results == [[n] * 7 for n in range(50)], results
 assert len(notebook.pages) == 50
 for page in notebook.pages:
     n = page.heard.args[0]
-    assert [call.args[0] for call in page.calls] == [n] * 6, (n, page.calls)
+    assert [call.args[0] for call in page.calls] == [n] * 7, (n, page.calls)
 greenlet = gevent.spawn(m.load, "outside"); greenlet.join()
 print("fine")
 """
@@ -214,7 +214,7 @@ def test_gevent(tmp_path, patched):
     """Greenlets spawned in an operation, pools, native threads, monkey-patched threads: 50 operations at once."""
     pytest.importorskip("gevent")
     (tmp_path / "service_gevent.py").write_text(
-        "import gevent, gevent.threadpool, threading\n"
+        "import gevent, gevent.event, gevent.threadpool, threading\n"
         "def load(x):\n    gevent.sleep(.001)\n    return x\n"
         "def operate(n):\n"
         "    got = [load(n)]\n"
@@ -223,6 +223,7 @@ def test_gevent(tmp_path, patched):
         "    got += [g.get() for g in (later,)]\n"
         "    got.append(gevent.spawn(lambda: gevent.spawn(load, n).get()).get())\n"
         "    got.append(gevent.get_hub().threadpool.apply(load, (n,)))\n"
+        "    raw = gevent.event.AsyncResult(); gevent.spawn_raw(lambda: raw.set(load(n))); got.append(raw.get())\n"
         "    t = threading.Thread(target=lambda: got.append(load(n)))\n"
         "    t.start(); t.join()\n"
         "    return got\n"
@@ -230,6 +231,121 @@ def test_gevent(tmp_path, patched):
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", GEVENT.format(patched=patched)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PYTHONPATH": f"{tmp_path}:{root}", "PATH": "/usr/bin:/bin"},
+    )
+    assert done.stdout == "fine\n", done.stderr
+
+
+GREENLETS = """
+import asyncio, gc, sys, threading, weakref
+import greenlet
+from concurrent.futures import ThreadPoolExecutor
+from tests.interception.notebook import Notebook
+from autoplayback.interception.install import Interception
+from autoplayback.interception.target import Declaration, Role
+import service_greenlet as m
+heard = []
+if {listened}: greenlet.settrace(lambda event, args: heard.append(event))
+notebook = Notebook()
+declared = [Declaration(Role.INPUT, "service_greenlet:load")]
+declared += [Declaration(Role.OPERATION, f"service_greenlet:{{name}}") for name in ("operate", "aoperate")]
+Interception(declared, notebook).install()
+
+def pages(check):
+    for page in notebook.pages:
+        n = page.heard.args[0]
+        assert [call.args[0] for call in page.calls] == [n] * 7, (n, page.calls)
+    assert len(notebook.pages) == check, len(notebook.pages)
+    notebook.pages.clear()
+
+assert [m.operate(n) for n in range(5)] == [[n] * 7 for n in range(5)]
+pages(5)
+with ThreadPoolExecutor(8) as pool:  # threads that aren't ours, and many at once
+    assert list(pool.map(m.operate, range(100))) == [[n] * 7 for n in range(100)]
+pages(100)
+async def main():
+    return await asyncio.gather(*map(m.aoperate, range(50)))
+assert asyncio.run(main()) == [[n] * 7 for n in range(50)]
+pages(50)
+
+# Older than the operation: nobody's, though it is the operation that switches to it.
+old = greenlet.greenlet(m.serve)
+old.switch()
+with notebook.open() as page:
+    assert old.switch("asked") == "asked"
+assert page.calls == []
+# Its own context, given to it: left alone.
+import contextvars
+own = greenlet.greenlet(m.load)
+own.gr_context = contextvars.Context()
+with notebook.open() as page:
+    own.switch("own")
+assert page.calls == []
+# It outlives its operation.
+with notebook.open() as page:
+    late = greenlet.greenlet(m.serve)
+    late.switch()
+    late.switch("inside")
+late.switch("after")
+with notebook.open() as other:
+    late.switch("another's")
+assert [[call.args[0] for call in p.calls] for p in (page, other)] == [["inside"], []]
+# Thrown into before its first step, and left to die in the midst.
+class Thing: pass
+with notebook.open():
+    try: greenlet.greenlet(m.load).throw(KeyError("k"))
+    except KeyError: pass
+    half = greenlet.greenlet(m.serve)
+    half.switch()
+    thing = Thing(); half.switch(thing); alive = weakref.ref(thing)
+notebook.pages.clear()
+del half, thing
+gc.collect()
+assert alive() is None
+assert bool(heard) == {listened}
+print("fine")
+"""
+
+
+@pytest.mark.parametrize("listened", [True, False])
+def test_greenlets_without_gevent(tmp_path, listened):
+    """Started inside an operation, in it to its end; in threads and tasks, nested, with generators in between."""
+    pytest.importorskip("greenlet")
+    (tmp_path / "service_greenlet.py").write_text(
+        "import asyncio\n"
+        "from greenlet import getcurrent, greenlet\n"
+        "def load(x): return x\n"
+        "def serve():\n"
+        "    got = None\n"
+        "    while True:\n"
+        "        asked = getcurrent().parent.switch(got)\n"
+        "        got = load(asked)\n"
+        "def ask(n):\n"
+        "    return load(getcurrent().parent.switch(load(n)))\n"
+        "def operate(n):\n"
+        "    got = [greenlet(load).switch(n)]\n"
+        "    first, second = greenlet(ask), greenlet(ask)\n"
+        "    got += [first.switch(n), second.switch(n)]\n"
+        "    got += [second.switch(n), first.switch(n)]\n"
+        "    got.append(greenlet(lambda: greenlet(load).switch(n)).switch())\n"
+        "    return [*got, load(n)]\n"
+        "async def aoperate(n):\n"
+        "    first, second = greenlet(ask), greenlet(ask)\n"
+        "    got = [first.switch(n)]\n"
+        "    await asyncio.sleep(0)\n"
+        "    got += [second.switch(n), first.switch(n)]\n"
+        "    await asyncio.sleep(0)\n"
+        "    got += [second.switch(n), greenlet(load).switch(n)]\n"
+        "    got.append(await asyncio.to_thread(lambda: greenlet(load).switch(n)))\n"
+        "    return [*got, load(n)]\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", GREENLETS.format(listened=listened)],
         cwd=tmp_path,
         capture_output=True,
         text=True,
