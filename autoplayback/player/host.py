@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
-import gc
 import os
 import resource
 import signal
@@ -19,8 +17,10 @@ from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.target import Declaration, Role, Target
 from autoplayback.player import clock, entry, framing, kernel, logs, randomness
 from autoplayback.player.clock import Clock
+from autoplayback.player.forking import Herd
 from autoplayback.player.options import SCRATCH, Options
 from autoplayback.player.player import Player
+from autoplayback.player.rehearsal import TIMES, Rehearsal
 from autoplayback.player.sandbox import Sandbox
 from autoplayback.player.session import Session
 from autoplayback.player.traces import service_traceback
@@ -110,14 +110,15 @@ class Host:
         """Replays what the supervisor sends, until it closes."""
         self._sandbox.off()
         isolation, reason = self.isolation()
+        if isolation == "fork":
+            self._rehearse()
         self._calls_through = any(calls_through(declaration) for declaration in self._composition.declarations)
         self._sandbox.seal(reads=not self._calls_through)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         faulthandler.enable()
         if hasattr(signal, "SIGUSR1"):
             faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
-        gc.collect()
-        gc.freeze()  # what is there now is shared with every child: the collector shouldn't write into it
+        herd = Herd()
         framing.send(
             self._control,
             {
@@ -133,7 +134,7 @@ class Host:
         )
         while (message := framing.receive(self._control)) is not None:
             try:
-                session = self._ready(message["tape"])
+                session = self._ready(message["tape"], self._composition.targets())
             except (AutoplaybackError, OSError) as error:
                 framing.send(self._control, {"started": os.getpid()})
                 framing.send(self._results, {"error": str(error)})
@@ -145,7 +146,7 @@ class Host:
                 self._flush()
                 framing.send(self._control, {"ended": 0})
                 os._exit(0)
-            child = os.fork()
+            child = herd.fork()
             if child == 0:
                 self._child(session)
             session.clock.stop()
@@ -153,12 +154,25 @@ class Host:
             _, status = os.waitpid(child, 0)
             framing.send(self._control, {"ended": status})
 
-    def _ready(self, data: bytes) -> Session:
+    def _rehearse(self) -> None:
+        """Goes the whole way of a tape's process here, short of what can't be taken back."""
+        with Rehearsal(self._player) as rehearsal, open(os.devnull, "wb") as nowhere:
+            self._entries[rehearsal.operation] = rehearsal.entry
+            for _ in range(TIMES):
+                kernel.die_with_parent()
+                session = self._ready(rehearsal.tape, rehearsal.targets)
+                framing.send(nowhere.fileno(), self.play(session))
+                self._flush()
+                session.clock.stop()
+            del self._entries[rehearsal.operation]
+        self._player.session = None
+
+    def _ready(self, data: bytes, targets: Iterable[Target]) -> Session:
         """All that needs none of the service's code is done before the fork: there it runs warm, and no child has to copy it."""
         tape = payload.load(data)
         self._surround(tape)
         session = self._player.arm(tape, Clock(tape.started, tape.environment))
-        session.prepare(self._composition.targets())
+        session.prepare(targets)
         self._flush()
         session.clock.start()
         return session
@@ -177,8 +191,10 @@ class Host:
 
     def _flush(self) -> None:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
+            try:
                 stream.flush()
+            except Exception:
+                pass
 
     def play(self, session: Session) -> framing.Message:
         """Replays one tape in this process: the message for the runner."""

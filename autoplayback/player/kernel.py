@@ -47,9 +47,14 @@ def die_with_parent() -> None:
     prctl(PR_SET_PDEATHSIG, SIGKILL)
 
 
+_gave_up = False
+
+
 def no_new_privileges() -> bool:
-    """Gives up gaining rights by exec; the kernel asks that of whoever restricts itself without being root."""
-    return prctl(PR_SET_NO_NEW_PRIVS, 1)
+    """Gives up gaining rights by exec; the kernel asks that of whoever restricts itself without being root. Forks inherit it."""
+    global _gave_up
+    _gave_up = _gave_up or prctl(PR_SET_NO_NEW_PRIVS, 1)
+    return _gave_up
 
 
 def leave_networks() -> bool:

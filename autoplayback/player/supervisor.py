@@ -91,7 +91,7 @@ class Supervisor:
             self._judge()
             return
         try:
-            data = os.read(fd, 1 << 18)
+            data = os.read(fd, 1 << 16)
         except OSError:
             data = b""
         if fd == self._output:

@@ -24,6 +24,8 @@ from autoplayback.tape.model import Miss, Summary, Tape
 BOOT = """import sys
 if sys.version_info < (3, 11): sys.exit("autoplayback needs Python 3.11 or later, this is %d.%d" % sys.version_info[:2])
 try:
+    import autoplayback.player.forking as forking
+    forking.spare_hooks()
     import autoplayback.player.worker
     from autoplayback.bootstrap import worker
 except ModuleNotFoundError as error:

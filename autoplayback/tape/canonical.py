@@ -38,6 +38,9 @@ def _write(root: Any, pieces: list[bytes]) -> None:
     """
     if _plain(root, pieces):
         return
+    if type(root) is dict and (flat := _flat(root)) is not None:
+        pieces.append(flat)
+        return
     stack: list[Any] = [_Frame(root)]
     while stack:
         frame = stack[-1]
@@ -76,6 +79,23 @@ def _plain(value: Any, pieces: list[bytes]) -> bool:
     return True
 
 
+def _flat(node: dict[Any, Any]) -> bytes | None:
+    """The form of a dict of leaves, which is what the arguments of most calls are; None where it isn't one."""
+    done = []
+    for key, value in node.items():
+        pieces: list[bytes] = []
+        if not (_plain(key, pieces) and _plain(value, pieces)):
+            return None
+        done.append(b"".join(pieces))
+    done.sort()
+    return _closed(b"d", done)
+
+
+def _closed(letter: bytes, done: list[bytes]) -> bytes:
+    form = b"%b%d[%b" % (letter, len(done), b"".join(done))
+    return form if len(form) < _LONG else b"h" + blake2b(form, digest_size=20).digest()
+
+
 class _Frame:
     """A container whose members are being written."""
 
@@ -112,8 +132,7 @@ class _Frame:
             letter = b"u"
         else:
             letter = b"l" if self.kind == "list" else b"t"
-        form = b"%b%d[%b" % (letter, len(done), b"".join(done))
-        return form if len(form) < _LONG else b"h" + blake2b(form, digest_size=20).digest()
+        return _closed(letter, done)
 
 
 class _Unordered:

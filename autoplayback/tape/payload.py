@@ -91,7 +91,7 @@ def _payload(
         "opaque": opaque,
     }
     if tape.playback is not None:
-        payload["playback"] = _dumped(tape.playback)
+        payload["playback"] = tape.playback
     return payload
 
 
@@ -116,17 +116,10 @@ def load(data: bytes) -> Tape:
     return _Loader(migrated(payload)).tape()
 
 
-def _dumped(value: Any) -> Any:
-    """A dataclass as a map by field name, all the way down."""
-    if is_dataclass(value):
-        return {field.name: _dumped(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
-        return [_dumped(item) for item in value]
-    return value
-
-
 def _cleaned(value: Any) -> Any:
     """What MessagePack can hold: text in the place of anything it can't."""
+    if is_dataclass(value):
+        return {field.name: _cleaned(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {_cleaned(str(key)): _cleaned(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -182,20 +175,16 @@ class _Loader:
         return TargetNote(name, role, module, qualname, tuple([tuple(_checked(p, "a parameter", str, int)) for p in parameters]))
 
     def call(self, entry: Any) -> Call:
-        seq, target, receiver, arguments, end, value, items, started, duration = _checked(
-            entry, "a call", int, int, (int, type(None)), bytes, str, bytes, (list, type(None)), int, int
-        )
+        # By far the most of a tape's parts, and loaded by each side of a replay: looked at in one stroke where all is well.
+        if type(entry) is not list or tuple(map(type, entry)) not in _CALLS:
+            _checked(entry, "a call", int, int, (int, type(None)), bytes, str, bytes, (list, type(None)), int, int)
+        seq, target, receiver, arguments, end, value, items, started, duration = entry
         if not 0 <= target < len(self.targets):
             raise TapeError("a call of a target that isn't on the tape")
-        return Call(seq, self.targets[target], receiver, arguments, self.outcome([end, value, items]), started, duration)
+        return Call(seq, self.targets[target], receiver, arguments, _outcome(end, value, items), started, duration)
 
     def outcome(self, entry: Any) -> Outcome:
-        end, value, items = _checked(entry, "an outcome", str, bytes, (list, type(None)))
-        if end not in _BY_VALUE:
-            raise TapeError(f"an outcome that is {end!r}")
-        if items is not None and not all(type(item) is bytes for item in items):
-            raise TapeError("a stream of something else than documents")
-        return Outcome(_BY_VALUE[end], value, None if items is None else tuple(items))
+        return _outcome(*_checked(entry, "an outcome", str, bytes, (list, type(None))))
 
     def handle(self, entry: Any) -> HandleNote:
         return HandleNote(*_checked(entry, "a handle", int, str, str, (int, type(None)), bytes))
@@ -220,6 +209,17 @@ class _Loader:
         return Playback(**known)
 
 
+def _outcome(end: str, value: bytes, items: list[Any] | None) -> Outcome:
+    if end not in _BY_VALUE:
+        raise TapeError(f"an outcome that is {end!r}")
+    if items is not None and not all(type(item) is bytes for item in items):
+        raise TapeError("a stream of something else than documents")
+    return Outcome(_BY_VALUE[end], value, None if items is None else tuple(items))
+
+
+_CALLS: Final = {
+    (int, int, receiver, bytes, str, bytes, items, int, int) for receiver in (int, type(None)) for items in (list, type(None))
+}
 _BY_VALUE: Final = {end.value: end for end in End}
 _SIMPLE: Final = {"int": int, "str": str, "bool": bool}
 
