@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from autoplayback.interception.protocol import Answer, Passage
 
 _PLAIN = frozenset({type(None), bool, int, float, str})
+_ITS_OWN = frozenset({"_on_connect_isolation_level"})
+"""What a dialect was told by the code, rather than learnt of the server: at replay the code is another."""
 _learnt: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
 
 
@@ -34,7 +36,10 @@ class CheckoutCodec(ResultCodec):
     def asked(
         self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, replaying: bool = False
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (receiver.url.render_as_string(hide_password=True),), {}
+        url = receiver.url.render_as_string(hide_password=True)
+        # The one thing an engine sets on its connections unseen: under AUTOCOMMIT a rollback undoes nothing.
+        level = receiver.dialect._on_connect_isolation_level
+        return (url,), {} if level is None else {"isolation_level": level}
 
     def opened(self, result: Any, passage: Passage) -> Any:
         connection, adapted = result.dbapi_connection, None
@@ -48,7 +53,7 @@ class CheckoutCodec(ResultCodec):
     def closed(self, answer: Answer, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         dialect = receiver.dialect
         for name, value in answer.value["dialect"].items():
-            if getattr(dialect, name, None) != value:
+            if name not in _ITS_OWN and getattr(dialect, name, None) != value:
                 setattr(dialect, name, value)
         connection = answer.value["connection"]
         if answer.value["adapted"] is not None:

@@ -188,3 +188,5 @@ def test_sqlalchemy_over_sqlite(tmp_path, monkeypatch):
     story.assert_all_equal()
     results = story.changed(("total + :by", "total - :by"), ("select 2", "select 3"))
     assert {name for name, result in results.items() if result["verdict"] == "diverged"} == {"core", "many"}
+    results = story.changed(('os.environ["DATABASE"])', 'os.environ["DATABASE"], isolation_level="AUTOCOMMIT")'))
+    assert {result["verdict"] for result in results.values()} == {"diverged"}, "nothing is rolled back any more"
