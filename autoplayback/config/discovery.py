@@ -31,6 +31,8 @@ class Found:
     """(`wsgi`, `asgi` or `celery`, `module:name` or `module:factory()`), in the order of the files."""
     libraries: set[str] = field(default_factory=set)
     """Top-level names of what is imported or required, lower-case."""
+    drivers: set[str] = field(default_factory=set)
+    """Libraries that SQLAlchemy or Django loads by the name in a URL or a backend's path."""
     files: int = 0
     """How many files were read."""
 
@@ -46,6 +48,7 @@ def discover(folder: Path) -> Found:
         found.files += 1
         imported = _imported(tree)
         found.libraries |= imported
+        found.drivers |= _drivers(tree)
         if imported & _FRAMEWORKS or _wsgi_functions(tree):
             module = _module(path.relative_to(folder))
             found.applications += [(kind, f"{module}:{name}") for kind, name in _applications(tree, imported)]
@@ -86,6 +89,27 @@ def _imported(tree: ast.Module) -> set[str]:
             names |= {alias.name.partition(".")[0].lower() for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.partition(".")[0].lower())
+    return names
+
+
+_DRIVER = re.compile(
+    r"(?P<dialect>postgresql|postgres|sqlite|mysql|mariadb)(?:\+(?P<driver>\w+))?://|django\.db\.backends\.(?P<backend>\w+)$"
+    r"|django\.core\.cache\.backends\.(?P<cache>redis)\."
+)
+_DIALECTS = {"postgresql": "psycopg2", "postgres": "psycopg2", "sqlite": "sqlite3", "mysql": "mysqldb", "mariadb": "mysqldb"}
+_BACKENDS = {"postgresql": "psycopg", "sqlite3": "sqlite3", "mysql": "mysqldb"}
+_OWN_DRIVERS = {"pysqlite": "sqlite3", "psycopg_async": "psycopg"}
+
+
+def _drivers(tree: ast.Module) -> set[str]:
+    """The database drivers and clients that texts of a module name."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := _DRIVER.match(node.value)):
+            dialect, driver, backend, cache = match.groups()
+            name = driver or cache or (_BACKENDS.get(backend) if backend else _DIALECTS[dialect])
+            if name is not None:
+                names.add(_OWN_DRIVERS.get(name, name))
     return names
 
 

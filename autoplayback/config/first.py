@@ -19,6 +19,9 @@ _LIBRARIES = {
     "pymysql": ("pymysql",),
 }
 """The presets that hold a library, best first, where they aren't called like it."""
+_MAPPERS = {"sqlalchemy", "sqlmodel", "django"}
+"""What loads its driver by a name that no import shows."""
+_DRIVERS = ("psycopg", "psycopg2", "sqlite3", "asyncpg", "pymysql")
 
 
 def presets_for(libraries: Collection[str], presets: Collection[str]) -> list[str]:
@@ -37,13 +40,17 @@ def presets_for(libraries: Collection[str], presets: Collection[str]) -> list[st
 
 def text(service: str, found: Found, presets: Collection[str]) -> str:
     """The file's text."""
-    chosen = presets_for(found.libraries, presets)
+    mapped = bool(found.libraries & _MAPPERS)
+    chosen = presets_for(found.libraries | (found.drivers if mapped else set()), presets)
+    drivers = [name for name in _DRIVERS if name in presets]
+    unnamed = mapped and not set(drivers) & set(chosen)
     others = ", ".join(sorted(set(presets) - set(chosen)))
     return _TEXT.format(
         schema=SCHEMA_FILE,
         service=_quoted(service),
         operations=_operations(found.applications),
         inputs="".join(f"  - preset: {preset}\n" for preset in chosen) or _NO_PRESETS,
+        drivers=_ASKED.format(drivers[0], ", ".join(drivers)) if unnamed and drivers else "",
         others=f"  # there are presets for: {others}\n" if others else "",
     )
 
@@ -70,6 +77,9 @@ _NO_OPERATIONS = """\
 _NO_PRESETS = """\
   # no library with a preset was found here; name your own functions that read from outside
 """
+_ASKED = """\
+  # - preset: {}                            # the driver below the ORM, one of: {}
+"""
 
 _TEXT = """\
 # yaml-language-server: $schema={schema}
@@ -90,6 +100,7 @@ operations:
 # What comes from outside: recorded, then answered from the tape.
 inputs:
 {inputs}\
+{drivers}\
 {others}\
   # - target: orders.repo:Repo.load_*              # a glob in the last part
   #   ignore: [timeout]                            # parameters which don't identify the call

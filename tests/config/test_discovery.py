@@ -91,3 +91,29 @@ def test_every_commented_example_is_valid_too(tmp_path: Path) -> None:
     assert settings.outputs
     assert settings.redact
     assert settings.sampling.rate == 0.1
+
+
+@pytest.mark.parametrize(("code", "chosen"), [
+    ('import sqlalchemy\nURL = "postgresql+psycopg://app@db/shop"\n', ["psycopg"]),
+    ('from sqlalchemy import create_engine\ncreate_engine("postgresql://app@db/shop")\n', ["psycopg2"]),
+    ('import sqlalchemy\nURL = "sqlite+pysqlite:///shop.db"\n', ["sqlite3"]),
+    (('import django\nDATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}\n'
+     'CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}\n'), ["psycopg", "redis"]),
+    ('import psycopg\nURL = "postgresql://app@db/shop"\n', ["psycopg"]),
+    ('HELP = "for example postgresql://app@db/shop"\n', []),
+])
+def test_drivers_that_no_import_names_are_found_in_urls_and_backends(tmp_path: Path, code: str, chosen: list[str]) -> None:
+    """SQLAlchemy and Django load their driver themselves: a first config without it would let every query through unrecorded."""
+    presets = ["psycopg", "psycopg2", "redis", "sqlite3"]
+    written(tmp_path, {"db.py": code})
+    text = first.text("shop", discover(tmp_path), presets)
+    assert [line.split()[-1] for line in text.splitlines() if line.startswith("  - preset:")] == chosen
+    assert "below the ORM" not in text
+
+
+def test_an_orm_whose_driver_the_code_does_not_name_is_asked_for(tmp_path: Path) -> None:
+    """Its URL stands in the environment: the person who reads the config knows it."""
+    written(tmp_path, {"db.py": 'import os, sqlalchemy\nsqlalchemy.create_engine(os.environ["DATABASE_URL"])\n'})
+    text = first.text("shop", discover(tmp_path), ["psycopg", "redis", "sqlite3"])
+    assert "# - preset: psycopg " in text
+    assert "the driver below the ORM, one of: psycopg, sqlite3\n" in text
