@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from autoplayback.cassettes.query import Query
     from autoplayback.config.load import Configuration
     from autoplayback.config.settings import Suite
-    from autoplayback.studio.baseline import Speed
     from autoplayback.studio.executors import Lane, Ready, Unreadable
     from autoplayback.studio.results import Result
+    from autoplayback.studio.speed import Speed
+    from autoplayback.studio.tally import Summary as Outcome
+    from autoplayback.studio.tally import Tally
     from autoplayback.tape.model import Summary, Tape
 
 INTERRUPTED = 130
@@ -288,7 +290,7 @@ def _loaded(cassette: Cassette, chosen: Iterable[Summary]) -> Iterator[Tape | Un
 
 def _report(
     results: Iterator[Result],
-    tally: Any,
+    tally: Tally,
     total: int,
     found: Configuration,
     *,
@@ -317,26 +319,31 @@ def _report(
                 kept.append(result)
                 yield result
 
+        def closing(seconds: float) -> Outcome:
+            """The run as a whole: with what the base says of its speed, and what could not even be found."""
+            compared = speeds()
+            more: dict[str, Any] = {"cpu": [speed.plain() for speed in compared]} if compared else {}
+            if len(kept) < total:
+                more["interrupted"] = total - len(kept)
+            summary = tally.summary(seconds, **more)
+            slower = [speed.described() for speed in compared if speed.degraded]
+            if slower:
+                summary = replace(summary, exit=1, because=(*summary.because, *slower))
+            if damaged and summary.exit == 0:  # tapes that can't be found can't have passed
+                told = tuple(f"{file}: {why}" for file, why in damaged.items())
+                summary = replace(summary, exit=EXIT_ERROR, because=(*summary.because, *told))
+            return summary
+
         interrupted = False
+        console = Console(stderr=json_file == "-", highlight=False)
         try:
-            terminal.print_run(seen(), Console(stderr=json_file == "-", highlight=False), tally, total=total)
+            summary = terminal.print_run(seen(), console, tally, total=total, closing=closing)
         except KeyboardInterrupt:
             interrupted = True
             options.complain(f"interrupted: {len(kept)} of {total} tapes were replayed")
+            summary = closing(time.monotonic() - began)
         finally:
             results.close()  # type: ignore[attr-defined]  # a generator: closing it ends the workers
-        more: dict[str, Any] = {"interrupted": total - len(kept)} if interrupted else {}
-        if compared := speeds():
-            more["cpu"] = [speed.plain() for speed in compared]
-        summary = tally.summary(time.monotonic() - began, **more)
-        slower = [speed for speed in compared if speed.degraded]
-        for speed in compared:
-            options.complain(f"{'degraded' if speed.degraded else 'speed'}: {speed.described()}")
-        if slower and summary.exit in (0, 3):
-            summary = replace(summary, exit=1, because=(*summary.because, *(speed.described() for speed in slower)))
-        if damaged and summary.exit == 0:  # tapes that can't be found can't have passed
-            told = tuple(f"{file}: {why}" for file, why in damaged.items())
-            summary = replace(summary, exit=EXIT_ERROR, because=(*summary.because, *told))
         if lines is not None:
             write_line(lines, summary.line())
     files.write(files.Wanted(**reports), lambda: kept, summary, strict=strict)

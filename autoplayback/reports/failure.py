@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autoplayback.reports.markdown import SIGNS, code, fenced, table, text
-from autoplayback.reports.words import clean, seconds
+from autoplayback.reports.words import CAUSES, clean, seconds
 from autoplayback.studio.results import Result
 
 _MOST_CALLS = 60
@@ -54,6 +54,8 @@ def page(result: Result) -> str:
         "",
     ]
     lines += _facts(result)
+    if cause := CAUSES.get(result.more.get("base", {}).get("cause", "")):
+        lines.append(f"- changed by {cause}")
     detail: Any = result.detail or {}
     for miss in result.misses[:5]:
         lines += ["", f"## Asked without an answer: {text(miss.target)}", "", text(miss.reason)]

@@ -21,7 +21,8 @@ from jinja2 import Environment, FileSystemLoader
 from autoplayback import __version__
 from autoplayback.equalizer.verdict import Verdict
 from autoplayback.reports.groups import Group
-from autoplayback.reports.words import seconds
+from autoplayback.reports.remarks import remarks
+from autoplayback.reports.words import CAUSES, seconds
 from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Summary
 
@@ -116,6 +117,7 @@ class _Index:
             None,
             None,
             metrics,
+            _cpu(result),
         ]
         if result.verdict is not Verdict.EQUAL:
             self._details.append((rank, len(self._rows), _line(result)))
@@ -148,7 +150,9 @@ class _Index:
             "groups": list(self.groups.values()),
             "rows": self._rows,
             "summary": summary.line(),
+            "remarks": [[remark.label, remark.kind, remark.text, remark.part] for remark in remarks(summary)],
             "flags": self._flags,
+            "causes": CAUSES,
         }
 
 
@@ -175,6 +179,12 @@ def _line(result: Result) -> str:
         document["differences"] = document["differences"][:30]
         text = _json(document)
     return text
+
+
+def _cpu(result: Result) -> list[float | None] | None:
+    """The tape's CPU times on the base and on this code, where the run took them."""
+    times = result.more.get("base", {}).get("cpu")
+    return None if times is None else [_short(times["base"]), _short(times["head"])]
 
 
 def _short(value: float | None) -> float | None:

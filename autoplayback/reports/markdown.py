@@ -8,7 +8,8 @@ from typing import IO
 from autoplayback.equalizer.showing import briefly
 from autoplayback.equalizer.verdict import Difference, Verdict
 from autoplayback.reports.groups import Group, Groups
-from autoplayback.reports.words import clean, seconds
+from autoplayback.reports.remarks import remarks
+from autoplayback.reports.words import CAUSES, clean, seconds
 from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Summary
 
@@ -25,6 +26,7 @@ SIGNS = {
     Verdict.ERROR: "⚠️",
 }
 _MOST_DIFFERENCES = 10
+_MOST_REMARKS = 60
 
 
 def write(stream: IO[str], results: Iterable[Result], summary: Summary) -> None:
@@ -62,16 +64,11 @@ def _head(summary: Summary) -> str:
             "| " + " | ".join(f"{count:,}" for count in counts.values()) + " |",
             "",
         ]
-    if fixed := summary.verdicts.get("fixed"):
-        lines.append(f"- fixed: {fixed} failed in production and return now; where failing is right, run with `--strict`")
-    lines += [f"- **{text(reason)}**" for reason in summary.because]
-    lines += [
-        f"- {drift.verdict if drift.judged else 'too few tapes'}: {text(drift.described())}"
-        for drift in summary.drifts
-        if drift.described() not in summary.because and (not drift.group or drift.verdict != "equal")
-    ][:50]
-    lines += [f"- rule that matched nothing: {code(rule)}" for rule in summary.unmatched]
-    lines += [f"- rule where nothing varied, though elsewhere it did; still needed? {code(rule)}" for rule in summary.idle]
+    said = sorted(remarks(summary), key=lambda remark: remark.kind != "bad")
+    lines += [f"- {'**' if remark.kind == 'bad' else ''}{remark.label}: {text(remark.text)}{'**' if remark.kind == 'bad' else ''}"
+              for remark in said[:_MOST_REMARKS]]
+    if len(said) > _MOST_REMARKS:
+        lines.append(f"- … and {len(said) - _MOST_REMARKS} more remarks")
     return "\n".join(lines) + "\n"
 
 
@@ -95,6 +92,8 @@ def _block(group: Group) -> str:
     rest = len(result.differences) - _MOST_DIFFERENCES
     if rest > 0:
         lines += ["", f"… {rest}{' or more' if result.truncated else ''} more differences"]
+    if cause := CAUSES.get(result.more.get("base", {}).get("cause", "")):
+        lines.append(f"- changed by {cause}")
     lines += [f"- {text(note)}" for note in result.notes]
     tapes = ", ".join(map(code, group.tapes[:3]))
     lines += [

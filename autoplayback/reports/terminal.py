@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,8 @@ from autoplayback.equalizer.showing import briefly
 from autoplayback.equalizer.verdict import Difference, Verdict
 from autoplayback.originals import monotonic_ns
 from autoplayback.reports.groups import Group, Groups
-from autoplayback.reports.words import clean, seconds
+from autoplayback.reports.remarks import remarks
+from autoplayback.reports.words import CAUSES, clean, seconds
 from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Summary, Tally
 from autoplayback.tape.model import Miss
@@ -29,18 +30,29 @@ COLOURS = {
     Verdict.DIVERGED: "magenta",
     Verdict.ERROR: "red",
 }
+_VERDICTS: dict[str, Verdict] = {verdict.value: verdict for verdict in Verdict}
+_KINDS = {"bad": "red", "odd": "yellow", "good": "green", "calm": "dim"}
 _MOST_GROUPS = 30
 _MOST_DIFFERENCES = 6
 _MOST_NAMED = 3
 _VALUE = 100
 
 
-def print_run(results: Iterable[Result], console: Console, tally: Tally, *, total: int | None = None) -> Summary:
+def print_run(
+    results: Iterable[Result],
+    console: Console,
+    tally: Tally,
+    *,
+    total: int | None = None,
+    closing: Callable[[float], Summary] | None = None,
+) -> Summary:
     """Follows a run to its end and prints it; progress is drawn while `console` is a terminal, and vanishes.
 
-    Each result is added to `tally`. Interrupted, it prints what there is and raises on.
+    Each result is added to `tally`; `closing` makes the summary, of so many seconds, where that says not all. Interrupted, it
+    prints what there is and raises on.
     """
     began = monotonic_ns()
+    close = closing or tally.summary
     groups = Groups()
     try:
         with _progress(console, total) as advance:
@@ -51,9 +63,9 @@ def print_run(results: Iterable[Result], console: Console, tally: Tally, *, tota
     except BaseException:
         if tally.verdicts:
             print_groups(groups, console)
-            print_summary(tally.summary((monotonic_ns() - began) / 1e9), console)
+            print_summary(close((monotonic_ns() - began) / 1e9), console)
         raise
-    summary = tally.summary((monotonic_ns() - began) / 1e9)
+    summary = close((monotonic_ns() - began) / 1e9)
     print_groups(groups, console)
     print_summary(summary, console)
     return summary
@@ -82,33 +94,10 @@ def print_summary(summary: Summary, console: Console) -> None:
     def say(text: Text) -> None:
         console.print(text, soft_wrap=True, highlight=False)
 
-    for drift in summary.drifts:
-        if drift.described() not in summary.because and (not drift.group or drift.verdict != "equal"):
-            label = drift.verdict if drift.judged else "too few"
-            say(Text.assemble((f"{label:<9} ", _style(drift.verdict) if drift.judged else "dim"), clean(drift.described())))
-    for rule in summary.unmatched:
-        say(Text(f"rule      matched nothing in this run: {clean(rule)}", "yellow"))
-    for rule in summary.idle:
-        say(Text(f"rule      nothing varied there in this run, though elsewhere it did; still needed? {clean(rule)}", "yellow"))
-    if summary.vanished:
-        tapes = ", ".join(summary.vanished[:_MOST_NAMED]) + (" and more" if len(summary.vanished) > _MOST_NAMED else "")
-        say(
-            Text(
-                f"accepted  differences of {len(summary.vanished)} tapes are gone, so their entries can be deleted: {tapes}",
-                "yellow",
-            )
-        )
-    if summary.clock[0]:
-        values, in_tapes = summary.clock
-        told = f"own times of each run, taken as equal: {values}, in {in_tapes} of {summary.tapes} tapes (`clock: exact`)"
-        say(Text(f"clock     {told}", "dim"))
-    degraded = {drift.described() for drift in summary.drifts}
-    for reason in summary.because:
-        label = "degraded" if reason in degraded else "failed"
-        say(Text(f"{label:<9} {clean(reason)}", COLOURS[Verdict(label)]))
-    if fixed := summary.verdicts.get("fixed"):
-        what = "tape whose operation failed in production returns" if fixed == 1 else "tapes whose operations failed return"
-        say(Text(f"fixed     {fixed} {what} now; where failing is the right answer, run with --strict", "cyan"))
+    for remark in remarks(summary):
+        known = _VERDICTS.get(remark.label)
+        style = COLOURS[known] if known is not None and remark.kind != "calm" else _KINDS[remark.kind]
+        say(Text.assemble((f"{remark.label:<9} ", style), (clean(remark.text), "dim" if remark.kind == "calm" else "")))
     if not summary.tapes:
         say(Text("no tape matched", "yellow"))
         return
@@ -121,10 +110,6 @@ def print_summary(summary: Summary, console: Console) -> None:
         line.append(", " if place else "")
         line.append(f"{count} {verdict.value}", COLOURS[verdict])
     say(line)
-
-
-def _style(verdict: str) -> str:
-    return COLOURS[Verdict(verdict)]
 
 
 @contextmanager
@@ -159,6 +144,8 @@ def _block(group: Group) -> Iterator[Text]:
         yield from _differences(result)
     for name, (before, after) in list(result.counts.items())[:5]:
         yield Text(f"  {clean(name)} was called {_times(after)}, recorded {_times(before)}", "dim")
+    if cause := CAUSES.get(result.more.get("base", {}).get("cause", "")):
+        yield Text(f"  changed by {cause}")
     for note in result.notes:
         yield Text(f"  {clean(note)}", "dim")
     yield from _closer(group)

@@ -6,6 +6,15 @@ import re
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+CAUSES = {
+    "code": "this code: the base still does what was recorded",
+    "environment": "not this code: the base does the same as it does",
+    "both": "this code, and what it runs in: the base differs from the recording too, in another way",
+    "noise": "noise: the base disagrees with itself there",
+    "unknown": "unknown: the base couldn't be replayed",
+}
+"""Whose change it is, by what `--base` found (`studio.baseline`)."""
+
 
 def clean(text: str) -> str:
     """A text from a tape without what would steer the terminal: control characters stand as `\\x1b`."""

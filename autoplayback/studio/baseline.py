@@ -11,15 +11,13 @@ Outcomes are compared by the run's own rules; the base stands in for the recordi
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from dataclasses import replace
 from typing import Any
 
 from autoplayback import equalizer
@@ -32,11 +30,8 @@ from autoplayback.studio import results
 from autoplayback.studio.executors import Lane, Played, Pool, Ready, Trial, Unreadable
 from autoplayback.studio.results import Result
 from autoplayback.studio.runner import judged, rules_for
+from autoplayback.studio.speed import TOLERANCE, Speed, speed
 from autoplayback.tape.model import Tape
-
-CONFIDENCE = 1.96
-TOLERANCE = 0.05
-"""How much more CPU time an operation may take where its `compare: {duration: ...}` says nothing else."""
 
 
 @contextmanager
@@ -71,37 +66,6 @@ def _git(workdir: str, *arguments: str, base: str) -> str:
     return done.stdout.strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """CPU time of one operation, head against base, over its tapes."""
-
-    operation: str
-    base: float
-    head: float
-    """Mean seconds an operation."""
-    change: float
-    """Of the geometric mean: 0.1 is a tenth more."""
-    low: float
-    high: float
-    """The interval in which the change lies with 95% confidence."""
-    tolerance: float
-
-    @property
-    def degraded(self) -> bool:
-        """Slower, and surely by more than is tolerated."""
-        return self.low > self.tolerance
-
-    def described(self) -> str:
-        """One line for people."""
-        return (f"{self.operation}: CPU {self.base * 1e3:.3g} ms -> {self.head * 1e3:.3g} ms"
-                f" ({self.change:+.1%}, 95% between {self.low:+.1%} and {self.high:+.1%})")  # fmt: skip
-
-    def plain(self) -> dict[str, Any]:
-        """For the JSON summary."""
-        return {"operation": self.operation, "base": self.base, "head": self.head, "change": self.change,
-                "interval": [self.low, self.high], "tolerance": self.tolerance, "degraded": self.degraded}  # fmt: skip
-
-
 class Trials:
     """A run against a base: its results as they come, and what they say of speed at the end."""
 
@@ -124,8 +88,14 @@ class Trials:
                 yield judged(trial, self._settings, self._suite) if isinstance(trial, Unreadable) else self.judged(trial)
 
     def judged(self, trial: Trial) -> Result:
-        """The three-way verdict on one tape."""
-        self._time(trial)
+        """The three-way verdict on one tape, with its times where `repeat` asked."""
+        times, result = self._time(trial), self._judged(trial)
+        if times is None:
+            return result
+        cpu = {"base": times[0], "head": times[1]}
+        return replace(result, more={**result.more, "base": {**result.more["base"], "cpu": cpu}})
+
+    def _judged(self, trial: Trial) -> Result:
         tape, head, base = trial.tape, trial.head[0], trial.base[0]
         result = judged(head, self._settings, self._suite)
         if base.replay is None:
@@ -167,32 +137,28 @@ class Trials:
         first, *others = [played.replay for played in base if played.replay is not None]
         return {difference.at: difference for other in others for difference in self._compared(tape, first, other).differences}
 
-    def _time(self, trial: Trial) -> None:
+    def _time(self, trial: Trial) -> tuple[float, float] | None:
+        """The tape's CPU time on base and head, in seconds."""
         if not self._timed:
-            return
+            return None
         pairs = [
-            (before.replay.playback.cpu, after.replay.playback.cpu)
+            (old.cpu, new.cpu)
             for before, after in zip(trial.base, trial.head, strict=True)
             if before.replay is not None and after.replay is not None
-            and before.replay.playback is not None and after.replay.playback is not None
+            and (old := before.replay.playback) is not None and (new := after.replay.playback) is not None
+            # One that a miss or an exception ended early was not faster.
+            and not (old.misses or new.misses) and before.replay.outcome.end is after.replay.outcome.end
         ]  # fmt: skip
-        if pairs:
-            # The least of several is the work itself: what a machine adds (other processes, cold caches) is never negative.
-            self._times.setdefault(trial.tape.operation, []).append(
-                (min(b for b, _ in pairs) / 1e9, min(h for _, h in pairs) / 1e9)
-            )
+        if not pairs:
+            return None
+        # The least of several is the work itself: what a machine adds (other processes, cold caches) is never negative.
+        times = min(b for b, _ in pairs) / 1e9, min(h for _, h in pairs) / 1e9
+        self._times.setdefault(trial.tape.operation, []).append(times)
+        if trial.tape.operation not in self._tolerances:
             asked = rules_for(self._settings, trial.tape, self._suite).duration
             amount, relative = share(asked) if isinstance(asked, str) else (None, False)
             self._tolerances[trial.tape.operation] = amount if relative and amount is not None else TOLERANCE
-
-
-def speed(operation: str, pairs: list[tuple[float, float]], tolerance: float = TOLERANCE) -> Speed:
-    """Head against base from pairs of times of the same tape: their ratios vary far less than their times."""
-    ratios = [math.log(max(head, 1e-9) / max(base, 1e-9)) for base, head in pairs]
-    middle = fmean(ratios)
-    spread = CONFIDENCE * stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else math.inf
-    return Speed(operation, fmean(base for base, _ in pairs), fmean(head for _, head in pairs), math.expm1(middle),
-                 math.expm1(middle - spread), math.expm1(middle + spread) if spread < 700 else math.inf, tolerance)  # fmt: skip
+        return times
 
 
 def _marked(result: Result, cause: str, notes: list[str], *, base: str) -> Result:

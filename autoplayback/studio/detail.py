@@ -7,6 +7,7 @@ from typing import Any
 from autoplayback.config import paths
 from autoplayback.config.paths import Part
 from autoplayback.equalizer import content, showing
+from autoplayback.equalizer.differ import MISSING
 from autoplayback.equalizer.rules import RENAMED_KINDS, with_index
 from autoplayback.equalizer.sides import side
 from autoplayback.equalizer.verdict import Difference, Judgement
@@ -21,14 +22,15 @@ _AROUND = 2
 Node = list[Any]
 """`[key, state, recorded, replayed, children]`: state `=` equal (in the place of the replayed value: how
 much it holds), `~` changed, `-` missing, `+` extra, `/` differs below,
-`…` folded, `≈` forgiven by the rule that stands in the place of the replayed value."""
+`…` folded, `≈` forgiven by the rule that stands in the place of the replayed value, `≐` another value that counts as equal (each
+run's own time, a renamed id)."""
 
 
 def detail(recorded: Tape, replayed: Tape, judgement: Judgement) -> dict[str, Any]:
     """The tree and both timelines, as JSON-able data; without what can't be read."""
     found: dict[str, Any] = {}
     try:
-        found["tree"] = _Tree(judgement).of(recorded)
+        found["tree"] = _Tree(judgement).of(recorded, replayed)
         found["arguments"] = {
             name: showing.shown(value, most=40) for name, value in named(recorded.arguments, recorded.target.parameters).items()
         }
@@ -80,28 +82,20 @@ class _Tree:
         forgiving = [
             rule for rule, state in judgement.rules.items() if state == "varied" and rule.partition(": ")[2] not in RENAMED_KINDS
         ]
-        self._rules: paths.Rules[str] = paths.Rules([(with_index(rule.partition(": ")[2]), rule) for rule in forgiving])
+        forgiven = [(with_index(rule.partition(": ")[2]), rule) for rule in forgiving]
+        metrics = [(with_index(reading.path), f"{reading.replayed:.12g} (a metric)") for reading in judgement.metrics]
+        self._rules: paths.Rules[str] = paths.Rules([*forgiven, *metrics])
 
-    def of(self, tape: Tape) -> list[Node]:
+    def of(self, recorded: Tape, replayed: Tape) -> list[Node]:
         """The tree of the recorded tape, with the differences in it."""
-        roots: dict[Part, Any] = {}
-        for parts, tree in side(tape).roots():
-            level = roots
-            for part in parts[:-1]:
-                below = level.get(part)
-                if not isinstance(below, dict):  # `connect` is an output, and so is `connect.execute`: both hang here
-                    below = level[part] = {} if below is None else dict(paths.children(below))
-                level = below
-            there = level.get(parts[-1])
-            level[parts[-1]] = {**dict(paths.children(tree)), **there} if isinstance(there, dict) else tree
-        return self._children(roots, self._differences, self._rules.start)
+        return self._children(_rooted(recorded), _rooted(replayed), self._differences, self._rules.start)
 
-    def _children(self, value: Any, trie: dict[Part, Any], state: paths.State[str]) -> list[Node]:
-        if isinstance(value, Tagged):
-            value = value.value
-        if isinstance(value, (str, bytes)):
-            value = content.structure(value)
+    def _children(self, value: Any, other: Any, trie: dict[Part, Any], state: paths.State[str]) -> list[Node]:
+        value, other = _opened(value), _opened(other)
         entries = list(paths.children(value))
+        # Where a rule pairs a list's items, or their number differs, the item at the same place isn't the one compared with.
+        paired = isinstance(value, list) and (state.accepted or not isinstance(other, list) or len(other) != len(value))
+        others = {} if paired else dict(paths.children(other))
         keys = {part: place for place, (part, _) in enumerate(entries)}
         folds = isinstance(value, list) and len(entries) > 3 * _AROUND
         near = {keys[part] + step for part in trie if part in keys for step in range(-_AROUND, _AROUND + 1)}
@@ -116,31 +110,63 @@ class _Tree:
                 nodes.append(_fold(folded))
                 folded = 0
             self._left -= 1
-            nodes.extend(self._entry(part, child, below or {}, state.step(part)))
+            nodes.extend(self._entry(part, child, others.get(part, MISSING), below or {}, state.step(part)))
         if folded:
             nodes.append(_fold(folded))
         nodes.extend(
-            self._node(part, None, below, state.step(part)) for part, below in trie.items() if part not in keys and part != ""
+            self._node(part, None, MISSING, below, state.step(part))
+            for part, below in trie.items()
+            if part not in keys and part != ""
         )
         return nodes
 
-    def _entry(self, part: Part, child: Any, below: dict[Part, Any], state: paths.State[str]) -> list[Node]:
+    def _entry(self, part: Part, child: Any, other: Any, below: dict[Part, Any], state: paths.State[str]) -> list[Node]:
         added = below.get("")
         if isinstance(added, Difference) and added.kind == "extra" and isinstance(part, int):
             # It has the replayed index: shown before the recorded item of that place.
             rest = {key: node for key, node in below.items() if key != ""}
-            return [[part, "+", None, added.replayed, []], *self._entry(part, child, rest, state)]
+            return [[part, "+", None, added.replayed, []], *self._entry(part, child, other, rest, state)]
         if below:
-            return [self._node(part, child, below, state)]
-        shown = showing.shown(child, longest=120, most=12, depth=3)
-        return [[part, "≈", shown, state.accepted[-1], []] if state.accepted else [part, "=", shown, _size(child), []]]
+            return [self._node(part, child, other, below, state)]
+        shown = _little(child)
+        if state.accepted:
+            return [[part, "≈", shown, state.accepted[-1], []]]
+        if other is not MISSING and (instead := _little(other)) != shown:
+            return [[part, "≐", shown, instead, []]]
+        return [[part, "=", shown, _size(child), []]]
 
-    def _node(self, part: Part, value: Any, trie: dict[Part, Any], state: paths.State[str]) -> Node:
+    def _node(self, part: Part, value: Any, other: Any, trie: dict[Part, Any], state: paths.State[str]) -> Node:
         difference = trie.get("")
         if isinstance(difference, Difference):
             sign = {"changed": "~", "missing": "-", "extra": "+"}[difference.kind]
             return [part, sign, difference.recorded, difference.replayed, []]
-        return [part, "/", None, None, self._children(value, trie, state)]
+        return [part, "/", None, None, self._children(value, other, trie, state)]
+
+
+def _rooted(tape: Tape) -> dict[Part, Any]:
+    """All that is compared of a tape, as one tree."""
+    roots: dict[Part, Any] = {}
+    for parts, tree in side(tape).roots():
+        level = roots
+        for part in parts[:-1]:
+            below = level.get(part)
+            if not isinstance(below, dict):  # `connect` is an output, and so is `connect.execute`: both hang here
+                below = level[part] = {} if below is None else dict(paths.children(below))
+            level = below
+        there = level.get(parts[-1])
+        level[parts[-1]] = {**dict(paths.children(tree)), **there} if isinstance(there, dict) else tree
+    return roots
+
+
+def _opened(value: Any) -> Any:
+    """What stands below a value: the fields of an object, the structure of a text."""
+    if isinstance(value, Tagged):
+        value = value.value
+    return content.structure(value) if isinstance(value, (str, bytes)) else value
+
+
+def _little(value: Any) -> Any:
+    return showing.shown(value, longest=120, most=12, depth=3)
 
 
 def _size(value: Any) -> str | None:

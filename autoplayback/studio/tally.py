@@ -10,7 +10,9 @@ from typing import Any
 from autoplayback.config.notations import share
 from autoplayback.equalizer.drift import Drift, drifts
 from autoplayback.equalizer.verdict import Reading, Verdict
+from autoplayback.studio import speed
 from autoplayback.studio.results import Result
+from autoplayback.studio.speed import Speed
 
 EXIT_PASS, EXIT_REGRESSION, EXIT_ERROR, EXIT_NOTHING = 0, 1, 3, 5
 _ENOUGH = 5
@@ -38,6 +40,11 @@ class Summary:
     """Values that were each run's own «now», and in how many tapes."""
     seconds: float | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def speeds(self) -> list[Speed]:
+        """CPU times against the base of each operation, where the run took them."""
+        return [speed.parsed(told) for told in self.more.get("cpu", ())]
 
     @property
     def tapes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from autoplayback.equalizer import compare
 from autoplayback.equalizer.verdict import Reading
 from autoplayback.reports import files
 from autoplayback.studio.results import Result, of
+from autoplayback.studio.speed import speed
 from autoplayback.studio.tally import Tally
 from tests.equalizer.tapes import Sent, replay, tape
 from tests.reports.runs import HOSTILE, run, ulid
@@ -233,3 +235,57 @@ def test_ten_thousand_results_stay_small_and_open_quickly(chromium: Any, tmp_pat
     assert time.monotonic() - began < 20
     assert page.locator("#list .group").count() > 5
     page.close()
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run against a base: one operation slower, one faster, one of a single tape."""
+    rng = random.Random(1)
+    tally, found, times = Tally(), list[Result](), dict[str, list[tuple[float, float]]]()
+    for number, result in enumerate(run(81)):
+        operation, factor = ("single", 2.0) if number == 80 else ("slower", 1.2) if number % 2 else ("faster", 0.8)
+        base = rng.uniform(0.01, 0.02)
+        head = base * factor * rng.uniform(0.98, 1.02)
+        times.setdefault(operation, []).append((base, head))
+        told = {"verdict": "equal", "cause": "code", "cpu": {"base": base, "head": head}}
+        found.append(replace(result, operation=operation, more={"base": told}))
+        tally.add(found[-1])
+    speeds = [speed(operation, pairs) for operation, pairs in times.items()]
+    summary = tally.summary(2.0, cpu=[one.plain() for one in speeds])
+    summary = replace(summary, because=tuple(one.described() for one in speeds if one.degraded))
+    path = tmp_path_factory.mktemp("timed") / "report.html"
+    files.write(files.Wanted(html=str(path)), lambda: found, summary)
+    return path
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_times_against_the_base_are_drawn(chromium: Any, timed: Path, width: int) -> None:
+    """A dot with its whisker an operation, what is tolerated behind it, and the verdict; each tape has its own two times."""
+    page = chromium.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"file://{timed}")
+    page.wait_for_selector("body[data-ready=yes]")
+    assert "slower: CPU" in page.inner_text(".about")
+    page.keyboard.press("d")
+    said = page.locator(".race .said").all_inner_texts()
+    assert [words.split("\n")[-1] for words in said] == ["slower", "can't be told", "faster"]
+    assert said[0].startswith(("+19", "+20"))
+    assert "no interval of so few tapes" in said[1]
+    assert page.locator(".race .mid").count() == page.locator(".race .tolerated").count() == 3
+    assert page.locator(".race .whisker:not(.open)").count() == 6
+    assert page.locator(".race .tape-dot").count() > 60
+    middle, band = (page.locator(f".race .lane.slower {part}").bounding_box() for part in (".mid", ".tolerated"))
+    assert middle["x"] > band["x"] + band["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("r")
+    page.locator(".group.different .open").first.click()
+    page.wait_for_selector("#detail .bars")
+    assert "this code: the base still does what was recorded" in page.inner_text("#detail .cause")
+    assert page.locator("#detail .bars .bar").count() == 2
+    page.close()
+
+
+def test_what_is_said_of_the_run_stands_above_its_tapes(page: Any) -> None:
+    """What fails it first; the rest at a click."""
+    assert page.inner_text(".about li:first-child").startswith("degraded")
+    page.click(".about .more")
+    assert "where failing is the right answer, run with --strict" in page.inner_text(".about")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autoplayback.studio.baseline import speed
+from autoplayback.studio.speed import parsed, speed
 from tests.player.service import Service
 
 CODE = """
@@ -107,3 +107,15 @@ def test_speed_is_careful() -> None:
     found = speed("op", steady)
     assert found.degraded
     assert found.low < 0.1 < found.high + 0.01
+    assert [speed("op", pairs).verdict for pairs in ([(1.0, 9.0)], noisy, steady, [(h, b) for b, h in steady])] == [
+        "unsure", "unsure", "slower", "faster",
+    ]  # fmt: skip
+    assert speed("op", [(base, base * rng.uniform(0.99, 1.01)) for base, _ in noisy]).verdict == "alike"
+
+
+@pytest.mark.parametrize("pairs", [[(1.0, 9.0)], [(1.0, 1.1), (2.0, 2.3), (1.5, 1.6)]])
+def test_speeds_are_json(pairs: list[tuple[float, float]]) -> None:
+    """An interval without end too: browsers read no `Infinity`."""
+    told = speed("op", pairs)
+    text = json.dumps(told.plain(), allow_nan=False)
+    assert parsed(json.loads(text)) == told

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from autoplayback.config.settings import Compare, Metric
 from autoplayback.equalizer import compare
 from autoplayback.reports.groups import Groups
 from autoplayback.studio import results
@@ -74,3 +75,24 @@ def test_fixed_says_what_was_raised_and_what_is_returned() -> None:
         "recorded: raised PermissionError: order 1 is not yours; replayed: returned {\"id\": 1, \"items\": [\"a\"]}"
     )
     assert [group.count for group in Groups(found).listed()] == [2]
+
+
+def test_the_tree_shows_what_each_side_really_has() -> None:
+    """A metric, and what counts as equal though it isn't the same, stand there with both values."""
+    rules = Compare(
+        metrics={"result.cost": Metric(better="lower", tolerance="1%")}, normalize=["uuids"], ignore=["result.trace"]
+    )
+    ids = ["6f9619ff-8b86-d011-b42d-00c04fc964ff", "0e984725-c51c-4bf4-9960-e1c80e27aba0"]
+    old, new = (
+        tape({"cost": 100.0, "id": ids[0], "trace": 1, "total": 5}),
+        replay({"cost": 100.5, "id": ids[1], "trace": 2, "total": 6}),
+    )
+    found = results.of(old, new, compare(old, new, rules)).detail
+    assert found is not None
+    [[_, _, _, _, fields]] = found["tree"]
+    assert [field[:4] for field in fields] == [
+        ["cost", "≈", 100.0, "100.5 (a metric)"],
+        ["id", "≐", ids[0], ids[1]],
+        ["trace", "≈", 1, "ignore: result.trace"],
+        ["total", "~", 5, 6],
+    ]

@@ -131,6 +131,8 @@ function scatter(points, whole) {
   const y = value => height - 26 - (value - low) / (high - low) * (height - 40), x = i => pad + 8 + i / Math.max(points.length - 1, 1) * (width - pad - 24);
   if (whole) picture.append(svg("rect", { class: "band", x: pad, width: width - pad - 6, y: y(whole.high), height: Math.max(1, y(whole.low) - y(whole.high)) }), svg("line", { class: "mean", x1: pad, x2: width - 6, y1: y(whole.change), y2: y(whole.change) }));
   picture.append(svg("line", { class: "limit", x1: pad, x2: width - 6, y1: y(0), y2: y(0) }));
+  const limit = whole && (whole.better === "lower" ? whole.allowed : -whole.allowed);
+  if (limit && limit > low && limit < high) { picture.append(svg("line", { class: "allowed", x1: pad, x2: width - 6, y1: y(limit), y2: y(limit) })); label(picture, width - 8, y(limit) - 4, "mean allowed", "end"); }
   const step = Math.max(1, Math.ceil(points.length / 1500));
   points.forEach((point, i) => {
     if (i % step) return;
@@ -147,9 +149,77 @@ function scatter(points, whole) {
   return picture;
 }
 
+// ---- CPU time, this code against the base: a dot with its whisker for each operation, every tape a faint dot behind it ----
+const SPEEDS = { slower: "slower", faster: "faster", alike: "within tolerance", unsure: "can't be told" };
+const RATIOS = [0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 1, 1.02, 1.05, 1.1, 1.25, 1.5, 2, 3, 5, 10, 30, 100];
+const ratio = r => r >= 1.995 ? `×${+r.toPrecision(3)}` : r === 1 ? "equal" : percent(r - 1);
+
+function race(section) {
+  const { rows, operations, summary } = view.data;
+  const rank = { slower: 0, unsure: 1, alike: 2, faster: 3 };
+  const told = [...(summary.cpu || [])].sort((a, b) => rank[a.verdict] - rank[b.verdict] || b.change - a.change);
+  if (!told.length) return;
+  const sure = told.filter(one => one.interval[1] !== null);
+  const bounds = (sure.length ? sure : told).flatMap(one => [one.change, ...one.interval.filter(bound => bound !== null), one.tolerance * 1.7, -one.tolerance * 1.7]).map(change => Math.log(Math.max(1 + change, 0.02)));
+  let low = Math.min(...bounds), high = Math.max(...bounds);
+  const margin = (high - low) * 0.12; low -= margin; high += margin;
+  const x = r => `${(Math.max(0, Math.min(1, (Math.log(Math.max(r, 0.001)) - low) / (high - low))) * 100).toFixed(2)}%`;
+  const table = el("div", { class: "race" }, ["operation", "base", "this code", "", "change"].map(head => el("div", { class: "head" }, head)));
+  for (const one of told.slice(0, 60)) {
+    const number = operations.indexOf(one.operation), tapes = rows.filter(row => row[OPERATION] === number && row[CPU]);
+    const interval = one.interval[1] === null ? "no interval of so few tapes" : `${percent(one.interval[0])} to ${percent(one.interval[1])}`;
+    table.append(el("div", { class: "name" }, one.operation, el("span", { class: "dim" }, plural(one.tapes, "tape"))),
+      el("div", { class: "n" }, time(one.base)), el("div", { class: "n" }, time(one.head)), el("div", { class: `lane ${one.verdict}` }, whisker(one, tapes, x)),
+      el("div", { class: `said ${one.verdict}` }, el("b", {}, ratio(1 + one.change)), el("span", { class: "dim" }, interval), el("span", { class: "speed" }, SPEEDS[one.verdict])));
+  }
+  const axis = svg("svg", { width: "100%", height: 20, "aria-hidden": "true" });
+  let last = -Infinity;
+  for (const r of [1, ...RATIOS.filter(r => r !== 1)].sort((a, b) => a - b)) {
+    const at = parseFloat(x(r));
+    if (Math.log(r) < low || Math.log(r) > high || (r !== 1 && (at - last < 11 || Math.abs(at - parseFloat(x(1))) < 11))) continue;
+    last = at;
+    label(axis, `${at}%`, 14, ratio(r), at < 4 ? "start" : at > 96 ? "end" : "middle");
+  }
+  table.append(el("div", { class: "axis-row" }, axis));
+  section.append(el("div", { class: "panel" }, el("h2", {}, "CPU time, this code against the base"),
+    el("p", { class: "dim" }, "Mean ratio over an operation's tapes, each the least of its repeats, with the interval it lies in with 95% confidence. Shaded: what is tolerated. Faint: single tapes."), table));
+}
+
+function whisker(one, tapes, x) {
+  const picture = svg("svg", { width: "100%", height: 34, role: "img", "aria-label": `${one.operation}: ${ratio(1 + one.change)}, ${SPEEDS[one.verdict]}` });
+  const from = x(1 / (1 + one.tolerance)), to = x(1 + one.tolerance);
+  picture.append(svg("rect", { class: "tolerated", x: from, y: 0, width: `${(parseFloat(to) - parseFloat(from)).toFixed(2)}%`, height: 34 }), svg("line", { class: "even", x1: x(1), x2: x(1), y1: 0, y2: 34 }));
+  const step = Math.max(1, Math.ceil(tapes.length / 200));
+  tapes.forEach((row, i) => {
+    const at = x(row[CPU][1] / row[CPU][0]);
+    if (i % step || !row[CPU][0] || at === "0.00%" || at === "100.00%") return;
+    const dot = svg("circle", { class: "tape-dot", cx: at, cy: 8 + (i * 7919 % 19), r: 2 });
+    const title = svg("title", {}); title.textContent = `${row[TAPE]}: ${time(row[CPU][0])} → ${time(row[CPU][1])}`; dot.append(title);
+    picture.append(dot);
+  });
+  const [low, high] = one.interval[1] === null ? [0.001, 1000] : one.interval.map(bound => 1 + bound);
+  picture.append(svg("line", { class: one.interval[1] === null ? "whisker open" : "whisker", x1: x(low), x2: x(high), y1: 17, y2: 17 }));
+  if (one.interval[1] !== null) for (const end of [low, high]) picture.append(svg("line", { class: "whisker", x1: x(end), x2: x(end), y1: 12, y2: 22 }));
+  picture.append(svg("circle", { class: "mid", cx: x(1 + one.change), cy: 17, r: 5.5 }));
+  return picture;
+}
+
+function against(row, base) {
+  const made = [el("h3", {}, "Against the base")], cpu = row[CPU];
+  if (base && base.cause !== "none") made.push(el("p", { class: "cause" }, el("span", { class: "dim" }, "changed by "), el("b", {}, view.data.causes[base.cause] || base.cause)));
+  if (cpu && cpu[0]) {
+    const r = cpu[1] / cpu[0], longest = Math.max(...cpu);
+    made.push(el("div", { class: "bars" }, [["base", cpu[0]], ["this code", cpu[1]]].flatMap(([name, seconds]) => [el("span", { class: "dim" }, name),
+      el("span", { class: "bar" }, el("i", { vars: { "--w": `${(seconds / longest * 100).toFixed(1)}%` } })), el("span", { class: "n" }, time(seconds))]),
+      el("span", { class: "dim wide" }, `CPU time ${ratio(r)}; one tape alone proves nothing, see Durations`)));
+  }
+  return made.length > 1 ? made : [];
+}
+
 // ---- durations, recorded against replayed ----
 function durations(section) {
   const { rows, operations } = view.data;
+  race(section);
   const plots = operations.map((name, number) => {
     const found = rows.map((row, at) => ({ row, at })).filter(({ row }) => row[OPERATION] === number && row[RECORDED] > 0 && row[REPLAYED] > 0);
     if (!found.length) return null;

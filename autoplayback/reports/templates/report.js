@@ -3,7 +3,7 @@
 
 const $ = id => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
-const TAPE = 0, GROUP = 1, OPERATION = 2, VERDICT = 3, RECORDED = 4, REPLAYED = 5, META = 6, REASON = 7, BLOCK = 8, PLACE = 9, METRICS = 10;
+const TAPE = 0, GROUP = 1, OPERATION = 2, VERDICT = 3, RECORDED = 4, REPLAYED = 5, META = 6, REASON = 7, BLOCK = 8, PLACE = 9, METRICS = 10, CPU = 11;
 const ORDER = ["diverged", "failed", "different", "degraded", "error", "fixed", "improved", "equal"];
 const PAGE = 50;
 const blocks = new Map();
@@ -105,7 +105,17 @@ function list() {
   const words = view.text.trim() !== "";
   $("list").replaceChildren(...groups.slice(0, 400).map(group => groupCard(group, words)));
   if (groups.length > 400) $("list").append(el("p", { class: "empty" }, `and ${groups.length - 400} more groups: search to narrow them`));
+  if (!words) $("list").prepend(about());
   if (!groups.length) $("list").append(el("p", { class: "empty" }, view.data.rows.length ? "Nothing matches." : "No tape was replayed."));
+}
+
+// What is to be said of the run as a whole: why it failed beyond its tapes, what its rules did, what passes with a question mark.
+function about() {
+  const order = ["bad", "odd", "good", "calm"], said = [...view.data.remarks].sort((a, b) => a[3] - b[3] || order.indexOf(a[1]) - order.indexOf(b[1]));
+  if (!said.length) return "";
+  const line = ([label, kind, text]) => el("li", { class: `${kind} ${label}` }, el("b", {}, label), el("span", {}, text));
+  const rest = said.slice(4);
+  return el("ul", { class: "about" }, said.slice(0, 4).map(line), rest.length > 0 && el("li", {}, el("button", { type: "button", class: "more", onclick: event => event.target.closest("li").replaceWith(...rest.map(line)) }, `${plural(rest.length, "more remark")} on the run`)));
 }
 
 function groupCard(group, searching) {
@@ -171,6 +181,7 @@ function panel(row, detail, problem) {
   for (const note of [...(result.notes || []), result.cut].filter(Boolean)) box.append(el("p", { class: "note" }, note));
   if (problem) box.append(el("p", { class: "warn" }, `The detail can't be read: ${problem}`));
   if (!detail && row[VERDICT] !== "equal" && !problem) box.append(el("p", { class: "note" }, "Its detail was left out to keep this file small; the JSON lines have it."));
+  if (row[CPU] || result.base) box.append(...against(row, result.base));
   if ((result.metrics || []).length) box.append(el("h3", {}, "Metrics"), metricTable(result.metrics));
   const tree = result.detail?.tree;
   if (result.differences?.length) box.append(el("h3", {}, `${plural(result.differences.length, "difference")}${result.truncated ? " or more" : ""}`), tree?.length ? treeOf(tree) : flat(result.differences));
@@ -217,6 +228,7 @@ function branch(parent, [key, state, old, fresh, below], depth) {
     below.forEach(node => branch(inner, node, depth + 1));
     parent.append(line, inner);
   } else if (state === "≈") parent.append(el("div", { class: "line same" }, label(), el("span", {}, written(old)), el("span", { class: "rule" }, fresh)));
+  else if (state === "≐") parent.append(el("div", { class: "line same" }, label(), el("span", {}, written(old)), el("span", {}, written(fresh), el("span", { class: "rule" }, "  equal here"))));
   else if (state === "=") parent.append(same(label(), old, fresh));
   else {
     const [left, right] = state === "~" ? changed(written(old), written(fresh)) : [[written(old)], [written(fresh)]];
