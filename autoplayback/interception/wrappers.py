@@ -203,7 +203,7 @@ def function(*args: Any, **kwargs: Any) -> Any:
     skip = site.skip
     if scope is None or scope.closed or (skip and not args):
         return site.original(*args, **kwargs)
-    passage = site.enter(site.target, args[skip - 1] if skip else None, args[skip:], kwargs)
+    passage = site.enter(site.target, args[skip - 1] if skip else None, args[skip:] if skip else args, kwargs)
     if passage is None:
         return site.original(*args, **kwargs)
     if passage.answer is not None:
@@ -234,7 +234,7 @@ async def coroutine(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     skip = site.skip
     if scope is None or scope.closed or (skip and not args):
         return await site.original(*args, **kwargs)
-    passage = site.enter(site.target, args[skip - 1] if skip else None, args[skip:], kwargs)
+    passage = site.enter(site.target, args[skip - 1] if skip else None, args[skip:] if skip else args, kwargs)
     if passage is None:
         return await site.original(*args, **kwargs)
     if passage.answer is not None:
@@ -258,7 +258,7 @@ def generator(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Any, A
     skip = site.skip
     passage = None
     if scope is not None and not scope.closed and (args or not skip):
-        passage = site.enter(site.target, args[skip - 1] if skip else None, args[skip:], kwargs)
+        passage = site.enter(site.target, args[skip - 1] if skip else None, args[skip:] if skip else args, kwargs)
     if passage is None:
         return (yield from site.original(*args, **kwargs))
     if passage.answer is not None:
@@ -299,7 +299,7 @@ async def async_generator(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asyn
     skip = site.skip
     passage = None
     if scope is not None and not scope.closed and (args or not skip):
-        passage = site.enter(site.target, args[skip - 1] if skip else None, args[skip:], kwargs)
+        passage = site.enter(site.target, args[skip - 1] if skip else None, args[skip:] if skip else args, kwargs)
     if passage is not None and passage.answer is not None:
         for item in site.stream(passage.answer):
             yield item

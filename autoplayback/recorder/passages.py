@@ -67,8 +67,12 @@ class CallPassage(CallDraft, _Noting):
 
     answer = None
 
-    def __init__(self, scope: RecorderScope, target: Target, receiver: int | None, asked: bytes) -> None:
-        # What CallDraft's own does, and no call to it: this runs for every call of every operation.
+    _scope: RecorderScope
+    scope: Scope
+
+    def begin(self, scope: RecorderScope, target: Target, receiver: int | None, asked: bytes) -> CallPassage:
+        """Starts the call, in place of a constructor."""
+        # What `start` does, and no call to it: this runs for every call of every operation.
         draft = scope.draft
         self.seq = draft.next_seq()
         self.target = target
@@ -80,8 +84,9 @@ class CallPassage(CallDraft, _Noting):
         self.value = b""
         self.items = None
         self._scope = scope
-        self.scope: Scope = scope.muted
+        self.scope = scope.muted
         draft.calls.append(self)
+        return self
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         scope = self._scope
@@ -98,7 +103,7 @@ class CallPassage(CallDraft, _Noting):
             draft = scope.draft
             self.duration = perf_counter_ns() - draft.clock - self.started
             if self.target.handle and getattr(type(value), "__autoplayback_handle__", False):
-                scope.handle_id(value, made_by=self.seq)
+                scope.handles.number(value, made_by=self.seq)
             self.value = encoded = draft.encoder.encode(value)
             self.end = End.RETURNED
             draft.size = size = draft.size + len(encoded)
@@ -157,10 +162,10 @@ class OperationPassage(_Noting):
         scope = self._scope
         if scope.closed:
             return
-        scope.closed = True
+        draft, recorder = scope.draft, scope.recorder
+        scope.close()
         if scope.lost is not None or scope.pid != process_id():  # forked inside the operation: the tape is the parent's
             return
-        draft, recorder = scope.draft, scope.recorder
         try:
             draft.duration = perf_counter_ns() - draft.clock
             draft.value = draft.encoder.encode(value)

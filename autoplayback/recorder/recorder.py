@@ -62,14 +62,14 @@ class Recorder:
             return None
         try:
             draft = scope.draft
-            handle = None if receiver is None else scope.handle_id(receiver)
+            handle = None if receiver is None else scope.handles.number(receiver)
             if target.codec is not None:
                 args, kwargs = target.codec.asked(receiver, args, kwargs)
             if target.acts is not None:
                 target = noted_as(target, args, kwargs)
             asked = draft.encoder.arguments(args, kwargs)
             draft.size += len(asked)  # held against the limit with the result, which is usually larger
-            return CallPassage(scope, target, handle, asked)
+            return CallPassage().begin(scope, target, handle, asked)
         except Exception as error:
             scope.lose(error)
             return None
@@ -87,10 +87,10 @@ def _forked() -> None:
     scope = current.get()
     if isinstance(scope, Muted):
         scope = scope.owner
-    if scope is not None:
-        scope.closed = True
     if isinstance(scope, RecorderScope):
-        scope.draft.calls = []
+        scope.close()
+    elif scope is not None:
+        scope.closed = True
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from autoplayback.interception.context import Muted, Scope
 from autoplayback.interception.handles import state
-from autoplayback.interception.target import Target
-from autoplayback.originals import process_id, random_bytes
+from autoplayback.interception.target import Role, Target
+from autoplayback.originals import process_id, random_bytes, time_ns
 from autoplayback.recorder.metadata import scalars
 from autoplayback.tape import ulid
 from autoplayback.tape.draft import Draft
@@ -17,6 +18,12 @@ from autoplayback.tape.model import HandleNote, Scalar
 from autoplayback.tape.values import Encoder
 
 TOO_LARGE = "tape too large"
+_OVER = Muted(Scope())
+"""The scope inside calls of operations that have ended: others may begin there."""
+_OVER.owner.closed = True
+_NOWHERE = Draft("", Target(Role.OPERATION, "", "", ""), 0, {})
+"""What a thread writes to that comes upon an operation in the instant of its end."""
+_NOWHERE.calls = deque(maxlen=0)  # type: ignore[assignment]  # a list which stays empty
 
 
 class Sink(Protocol):
@@ -52,27 +59,60 @@ class Keeper(Protocol):
     def fault(self, error: BaseException | str) -> None: ...
 
 
+class Handles:
+    """The live objects of one tape: numbered when first seen. Knows nothing of the operation, or both would wait for the
+    garbage collector, and all that was recorded with them."""
+
+    __slots__ = ("_next", "_numbers", "notes")
+
+    def __init__(self) -> None:
+        self.notes: list[HandleNote] = []
+        # By serial: kept alive by us, a cursor would hold its locks until the operation's end.
+        self._numbers: dict[int, int] = {}
+        self._next = itertools.count().__next__
+
+    def number(self, handle: Any, made_by: int | None = None) -> int | None:
+        """The handle's number on this tape; None for what isn't a handle of ours."""
+        if not getattr(type(handle), "__autoplayback_handle__", False):
+            return None
+        made = state(handle)
+        known = self._numbers.get(made.serial)
+        if known is not None:
+            return known
+        fresh = self._next()
+        # setdefault is atomic: of two threads that meet the same pooled connection, both get the first one's number.
+        number = self._numbers.setdefault(made.serial, fresh)
+        if number != fresh:
+            return number
+        arguments = b"" if made_by is not None else made.arguments
+        self.notes.append(HandleNote(number, made.maker.name, made.type, made_by, arguments))
+        return number
+
+
 class RecorderScope(Scope):
     """One operation being recorded."""
 
-    __slots__ = ("_handles", "_next_handle", "chosen", "draft", "kept", "limit", "lost", "muted", "pid", "recorder")
+    __slots__ = ("chosen", "draft", "handles", "kept", "limit", "lost", "muted", "pid", "recorder")
 
     def __init__(
         self, recorder: Keeper, target: Target, metadata: Mapping[str, Scalar], environment: Mapping[str, Any], *, chosen: bool
     ) -> None:
-        super().__init__(int.from_bytes(random_bytes(8), "big") >> 1)
+        randomness = random_bytes(24)  # once for all: each is a call to the kernel
+        super().__init__(int.from_bytes(randomness[16:], "big") >> 1)
         self.recorder = recorder
         self.muted = Muted(self)
+        """The scope inside its calls."""
         self.limit = recorder.tape_limit
         self.chosen = chosen
         self.kept: bool | None = None
         self.lost: str | None = None
         self.pid = process_id()
-        # By serial: kept alive by us, a cursor would hold its locks until the operation's end.
-        self._handles: dict[int, int] = {}
-        self._next_handle = itertools.count().__next__
-        self.draft = Draft(ulid.new(), target, self.seed, environment, Encoder(self.handle_id))
-        self.draft.metadata.update(metadata)
+        self.handles = Handles()
+        started = time_ns()
+        self.draft = Draft(ulid.new(started, randomness[:16]), target, self.seed, environment, Encoder(self.handles.number), started)
+        self.draft.handles = self.handles.notes
+        if metadata:
+            self.draft.metadata.update(metadata)
 
     @property
     def tape_id(self) -> str:  # type: ignore[override]  # the base has a plain None
@@ -84,22 +124,11 @@ class RecorderScope(Scope):
         """When the operation was entered, in ns since the epoch."""
         return self.draft.started
 
-    def handle_id(self, handle: Any, made_by: int | None = None) -> int | None:
-        """The handle's number on this tape, given when first seen; None for what isn't a handle of ours."""
-        if not getattr(type(handle), "__autoplayback_handle__", False):
-            return None
-        made = state(handle)
-        known = self._handles.get(made.serial)
-        if known is not None:
-            return known
-        fresh = self._next_handle()
-        # setdefault is atomic: of two threads that meet the same pooled connection, both get the first one's number.
-        number = self._handles.setdefault(made.serial, fresh)
-        if number != fresh:
-            return number
-        arguments = b"" if made_by is not None else made.arguments
-        self.draft.handles.append(HandleNote(number, made.maker.name, made.type, made_by, arguments))
-        return number
+    def close(self) -> None:
+        """Ends the operation: nothing more is noted. Lets go of the draft, whose calls refer back here, so that its memory is free
+        as soon as it is written and not only when the garbage collector comes by."""
+        self.closed = True
+        self.muted, self.draft = _OVER, _NOWHERE
 
     def grew(self, size: int) -> None:
         """Counts encoded bytes; a tape over its bound is dropped whole, and its memory freed at once."""
@@ -111,7 +140,8 @@ class RecorderScope(Scope):
         """Gives this tape up, once; the operation goes on unrecorded."""
         if self.lost is None:
             self.lost = error if isinstance(error, str) else f"fault: {type(error).__name__}"
-            self.draft.calls = []
+            if not self.closed:
+                self.draft.calls = []
             self.recorder.fault(self.lost)
 
     def annotate(self, metadata: dict[str, Any]) -> None:

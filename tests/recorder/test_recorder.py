@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import threading
@@ -239,6 +240,24 @@ def test_a_tape_over_its_bound_is_dropped_whole(shop: Recorded) -> None:
     assert len(shop.service.threaded(["x" * 400] * 5)) == 5
     assert shop.sink.drafts == []
     assert shop.sink.losses == ["tape too large"]
+
+
+def test_a_written_tape_leaves_no_memory_to_the_garbage_collector(shop: Recorded) -> None:
+    """A service may have switched the collector off, or let it run rarely: what an operation held is free with its draft."""
+    place, total = shop.service.place, shop.service.total
+    place({"item": "apple", "customer": "ann"})
+    shop.sink.drafts.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            place({"item": "apple", "customer": "ann"})
+            total(5, stop=2)
+        assert len(shop.sink.drafts) == 6
+        shop.sink.drafts.clear()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_a_fault_of_ours_costs_the_tape_not_the_request(shop: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
