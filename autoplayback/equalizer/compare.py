@@ -206,7 +206,8 @@ class _Comparison:
 
     def _asked(self, comparator: str, old: Side, new: Side, ours: Judgement) -> Judgement:
         before, after = plugins.replica(self.recorded, old), plugins.replica(self.replayed, new)
-        data = plugins.call(self.book.compare.data, before) if self.book.compare.data else None
+        # Each gets a side of its own: what one of them does to it is not the other's business.
+        data = plugins.call(self.book.compare.data, plugins.replica(self.recorded, old)) if self.book.compare.data else None
         context = plugins.Context(self.recorded.operation, self.recorded.id, ours.differences, data)
         theirs = plugins.judged(plugins.call(comparator, before, after, context), comparator)
         return replace(

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.config.nearest import suggestion
 from autoplayback.config.settings import Compare, Settings
+from autoplayback.equalizer import showing
+from autoplayback.equalizer.differ import RawDifference
+from autoplayback.equalizer.patience import within
 from autoplayback.equalizer.sides import Side
 from autoplayback.equalizer.verdict import Difference, Judgement, Verdict
 from autoplayback.errors import AutoplaybackError, ReplayError
@@ -27,6 +31,13 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "autoplayback.comparators"
+MOST = 100
+"""Differences taken of a comparator, as many as are listed of our own."""
+PATIENCE = 60.0
+"""Seconds that a plug-in may take for one tape."""
+IMPATIENCE = 1.0
+"""And from then on, once it has hung: one that never ends must not cost a minute a tape."""
+_patience: dict[str, float] = {}
 _NOBODY = Trust(frozenset(), {})
 
 
@@ -175,7 +186,7 @@ def replica(tape: Tape, side: Side) -> Replica:
     error = None if side.error is MISSING else plain(side.error)
     document = tape.outcome.value if tape.outcome.items is None else b""
     arguments = {name: plain(argument) for name, argument in named(tape.arguments, tape.target.parameters).items()}
-    return Replica(value(document, side.result), error, arguments, outputs, tape.metadata, tape.duration / 1e9)
+    return Replica(value(document, side.result), error, arguments, outputs, dict(tape.metadata), tape.duration / 1e9)
 
 
 @lru_cache(maxsize=64)
@@ -226,16 +237,20 @@ def unavailable(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str
 
 
 def call(reference: str, *arguments: Any) -> Any:
-    """What a plug-in's function returns; ReplayError, with the line that failed, where it raises."""
-    function = load(reference)
-    try:
-        return function(*arguments)
-    except Exception as error:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace is not None else ""
-        raise ReplayError(f"{reference} raised {type(error).__name__}: {error}{where}") from error
+    """What a plug-in's function returns; ReplayError, with the line that failed, where it raises or doesn't come to an end."""
+    patience = _patience.get(reference, PATIENCE)
+    answer = within(patience, load(reference), *arguments)
+    if answer is None:
+        _patience[reference] = IMPATIENCE
+        raise ReplayError(f"{reference} took longer than {patience:g} s and was given up")
+    value, error = answer
+    if error is None:
+        return value
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace is not None else ""
+    raise ReplayError(f"{reference} raised {type(error).__name__}: {error}{where}") from error
 
 
 def inert(value: Any) -> Any:
@@ -249,11 +264,13 @@ def judged(answer: Any, reference: str) -> Judgement:
     """What a comparator returned, as a Judgement. ReplayError where it means nothing."""
     if isinstance(answer, Judgement):
         return answer
-    verdict, message = answer, ""
+    verdict, message, truncated = answer, "", False
     differences: tuple[Difference, ...] = ()
     if isinstance(answer, tuple) and 2 <= len(answer) <= 3:
         verdict, message = answer[0], str(answer[1])
-        differences = tuple(map(_difference, answer[2])) if len(answer) == 3 else ()
+        given = list(islice(answer[2], MOST + 1)) if len(answer) == 3 else []
+        truncated = len(given) > MOST
+        differences = tuple(_difference(one, reference) for one in given[:MOST])
     if isinstance(verdict, bool):
         verdict = Verdict.EQUAL if verdict else Verdict.DIFFERENT
     try:
@@ -261,17 +278,19 @@ def judged(answer: Any, reference: str) -> Judgement:
     except ValueError:
         known = ", ".join(v.value for v in Verdict)
         raise ReplayError(f"{reference} returned {answer!r}, which is no verdict ({known}), bool or tuple") from None
-    return Judgement(verdict, message or f"{reference} calls it {verdict.value}", differences)
+    return Judgement(verdict, message or f"{reference} calls it {verdict.value}", differences, truncated=truncated)
 
 
-def _difference(given: Any) -> Difference:
+def _difference(given: Any, reference: str) -> Difference:
     if isinstance(given, Difference):
         return given
-    from autoplayback.equalizer.showing import shown
-
-    if isinstance(given, dict):
-        return Difference(
-            str(given.get("at", "result")), shown(inert(given.get("recorded"))), shown(inert(given.get("replayed")))
-        )
-    at, recorded, replayed = given
-    return Difference(str(at), shown(inert(recorded)), shown(inert(replayed)))
+    try:
+        if isinstance(given, Mapping):
+            at, recorded, replayed = given.get("at", "result"), given.get("recorded"), given.get("replayed")
+        else:
+            at, recorded, replayed = given
+    except (TypeError, ValueError):
+        raise ReplayError(
+            f"{reference} returned {given!r} as a difference; it is (at, recorded, replayed), a dict of these, or a Difference"
+        ) from None
+    return replace(showing.difference(RawDifference((), inert(recorded), inert(replayed))), at=str(at))

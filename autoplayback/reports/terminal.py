@@ -143,7 +143,8 @@ def _block(group: Group) -> Iterator[Text]:
     if result.verdict not in (Verdict.FAILED, Verdict.ERROR):
         yield from _differences(result)
     for name, (before, after) in list(result.counts.items())[:5]:
-        yield Text(f"  {clean(name)} was called {_times(after)}, recorded {_times(before)}", "dim")
+        now = f"was called {_times(after)}" if after else "was not called"
+        yield Text(f"  {clean(name)} {now}, recorded {_times(before)}", "dim")
     if cause := CAUSES.get(result.more.get("base", {}).get("cause", "")):
         yield Text(f"  changed by {cause}")
     for note in result.notes:
@@ -152,7 +153,7 @@ def _block(group: Group) -> Iterator[Text]:
 
 
 def _times(count: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+    return {0: "not at all", 1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _indented(text: str, indent: str) -> Iterator[Text]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autoplayback.config import paths
+from autoplayback.config.notations import NotationError
 from autoplayback.config.paths import Part
 from autoplayback.equalizer import content, showing
 from autoplayback.equalizer.differ import MISSING
@@ -76,8 +77,8 @@ class _Tree:
         self._differences: dict[Part, Any] = {}
         for difference in judgement.differences:
             node = self._differences
-            for segment in paths.parse(difference.at).segments:
-                node = node.setdefault(segment.value, {})
+            for part in _parts(difference.at):
+                node = node.setdefault(part, {})
             node[""] = difference
         forgiving = [
             rule for rule, state in judgement.rules.items() if state == "varied" and rule.partition(": ")[2] not in RENAMED_KINDS
@@ -141,6 +142,14 @@ class _Tree:
             sign = {"changed": "~", "missing": "-", "extra": "+"}[difference.kind]
             return [part, sign, difference.recorded, difference.replayed, []]
         return [part, "/", None, None, self._children(value, other, trie, state)]
+
+
+def _parts(at: str) -> list[Part]:
+    """The place of a difference; a comparator may call it whatever it likes."""
+    try:
+        return [segment.value for segment in paths.parse(at).segments]
+    except NotationError:
+        return [at]
 
 
 def _rooted(tape: Tape) -> dict[Part, Any]:
