@@ -18,7 +18,7 @@ from autoplayback.equalizer.order import disorder
 from autoplayback.equalizer.renames import Renames
 from autoplayback.equalizer.rules import Rulebook
 from autoplayback.equalizer.sides import Side, error_text, side
-from autoplayback.equalizer.verdict import Difference, Judgement, Reading, Verdict
+from autoplayback.equalizer.verdict import Difference, Judgement, Reading, Verdict, in_words
 from autoplayback.errors import AutoplaybackError, ReplayError
 from autoplayback.tape.model import End, Playback, Tape
 from autoplayback.tape.moments import Window
@@ -195,13 +195,13 @@ class _Comparison:
             return Verdict.DIFFERENT, _first(raw)
         worse = [reading for reading in readings if reading.degraded]
         if worse:
-            return Verdict.DEGRADED, "; ".join(reading.described() for reading in worse)
+            return Verdict.DEGRADED, in_words(worse)
         before, after = self.recorded.duration / 1e9, self.replayed.duration / 1e9
         if metrics.slower(self.book.compare.duration, before, after):
             return Verdict.DEGRADED, f"it took {after:.3f} s, recorded {before:.3f} s"
         better = [reading for reading in readings if reading.improved]
         if better:
-            return Verdict.IMPROVED, "; ".join(reading.described() for reading in better)
+            return Verdict.IMPROVED, in_words(better)
         return Verdict.EQUAL, _equal(self.recorded, playback)
 
     def _asked(self, comparator: str, old: Side, new: Side, ours: Judgement) -> Judgement:

@@ -17,6 +17,7 @@ from autoplayback.tape.values import Tagged, named, render
 
 _LONGEST = 400
 """Characters of a text in a difference."""
+_LONGEST_PLACE = 600
 _BEFORE = 60
 """Characters, or bytes, shown before the first that differs."""
 
@@ -80,7 +81,16 @@ def difference(raw: RawDifference) -> Difference:
     if kind == "changed" and recorded == replayed and type(recorded) is type(replayed):
         # The same to look at: what differs is the type, or lies beyond where it was cut.
         recorded, replayed = _typed(raw.recorded, recorded), _typed(raw.replayed, replayed)
-    return Difference(paths.render(raw.parts), recorded, replayed, kind, _digest(raw.replayed))
+    return Difference(_place(raw.parts), recorded, replayed, kind, _digest(raw.replayed))
+
+
+def _place(parts: tuple[paths.Part, ...]) -> str:
+    """A place as a path; a very long one (of a value nested thousands deep) by its ends and a digest."""
+    whole = paths.render(parts)
+    if len(whole) <= _LONGEST_PLACE:
+        return whole
+    digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{whole[:200]} … {whole[-200:]} ({len(parts):,} steps, {digest})"
 
 
 def _near(one: Any, other: Any) -> tuple[Any, Any]:

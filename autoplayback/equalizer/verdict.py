@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -72,6 +73,12 @@ class Reading:
         """In a sentence: `result.cost went from 120 to 121.2 (+1.00%)`."""
         percent = f" ({(self.replayed - self.recorded) / abs(self.recorded):+.2%})" if self.recorded else ""
         return f"{self.path} went from {self.recorded:g} to {self.replayed:g}{percent}"
+
+
+def in_words(readings: Sequence[Reading]) -> str:
+    """How several metrics moved, in a sentence: a wildcard may mean hundreds of them."""
+    more = f"; and {len(readings) - 5} more" if len(readings) > 5 else ""
+    return "; ".join(reading.described() for reading in readings[:5]) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from autoplayback.equalizer.verdict import Reading, Verdict
+from autoplayback.equalizer.verdict import Reading, Verdict, in_words
 from autoplayback.studio.results import Result
 
 WORST_FIRST = (
@@ -71,10 +71,11 @@ class Group:
         """Why they don't pass: of several with different numbers how far those go, of other different reasons the first."""
         if len(self._reasons) < 2:
             return self.first.reason
-        moved = [reading.described() for reading in self.first.metrics if _beyond(self.first, reading)]
-        if self.first.reason == "; ".join(moved):
+        moved = [reading for reading in self.first.metrics if _beyond(self.first, reading)]
+        if self.first.reason == in_words(moved):
             ranges = {path: Range(low, high, relative) for (path, relative), (low, high) in self._moved.items()}
-            return "; ".join(found.described(path) for path, found in ranges.items())
+            more = f"; and {len(ranges) - 5} more" if len(ranges) > 5 else ""
+            return "; ".join(found.described(path) for path, found in list(ranges.items())[:5]) + more
         return f"for example: {self.first.reason}"
 
     @property

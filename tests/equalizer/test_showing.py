@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from autoplayback.config.settings import Compare, Metric
 from autoplayback.equalizer import Difference, compare
 from autoplayback.equalizer.showing import briefly, first_unlike
 from tests.equalizer.tapes import replay, tape
@@ -71,3 +72,26 @@ def test_where_two_texts_part(one: Any, other: Any, at: int) -> None:
     """Found by halving."""
     assert first_unlike(one, other) == at
     assert first_unlike(other, one) == at
+
+
+def test_a_place_thousands_deep_is_short_and_still_one_place() -> None:
+    """Or each of a hundred differences would bring a path of a megabyte into every report."""
+
+    def nested(leaf: int, other: int) -> Any:
+        value: Any = {"a": leaf, "b": other}
+        for _ in range(3_000):
+            value = {"key": value}
+        return value
+
+    one, other = compare(tape(nested(1, 2)), replay(nested(3, 4))).differences
+    assert one.at != other.at
+    assert max(len(one.at), len(other.at)) < 500
+    assert "3,002 steps" in one.at
+
+
+def test_a_reason_names_a_few_of_many_metrics() -> None:
+    """A wildcard means as many as there are."""
+    rules = Compare(metrics={"result[*]": Metric(better="lower")})
+    judgement = compare(tape(list(range(100))), replay([value + 1 for value in range(100)]), rules)
+    assert judgement.reason.endswith("; and 95 more")
+    assert len(judgement.metrics) == 100
