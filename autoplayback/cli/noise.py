@@ -76,7 +76,7 @@ def noise(
     finally:
         cassette.close()
     proposals = experiment.proposals()
-    typer.echo(experiments.patch(proposals), nl=False)
+    typer.echo(experiments.patch(proposals, found.settings), nl=False)
     for tape, reason in list(experiment.unfit.items())[:20]:
         options.complain(f"{tape} teaches nothing, it is {reason.splitlines()[0]}")
     for difference in experiment.steady()[:20]:

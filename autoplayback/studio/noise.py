@@ -6,12 +6,14 @@ each other, though not with the tape, isn't noise but a difference, and no rule 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from autoplayback.config.settings import Settings
 from autoplayback.equalizer.renames import KINDS
 from autoplayback.equalizer.showing import brief
 from autoplayback.studio.results import Result
@@ -76,9 +78,11 @@ class Experiment:
         """A rule for each kind of place that varied, those with most tapes behind them first."""
         varied: dict[tuple[str, str], list[tuple[str, list[Any]]]] = defaultdict(list)
         steady: Counter[tuple[str, str]] = Counter()
+        seen_at: dict[tuple[str, str], list[str]] = defaultdict(list)
         for tape, at, values in self._places():
             key = (self._operations[tape], _INDEX.sub("[*]", at))
             if self._varies(values):
+                seen_at[key].append(at)
                 varied[key].append((tape, [value for _, recorded, replayed in values for value in (recorded, replayed)]))
             else:
                 steady[key] += 1
@@ -89,7 +93,8 @@ class Experiment:
             rule, option = _rule(values)
             samples = tuple(dict.fromkeys(brief(value, 40) for value in values))[:_SAMPLES]
             tapes = len({tape for tape, _ in places})
-            found.append(Proposal(operation, rule, path, option, tapes, steady[operation, path], sizes[operation], samples))
+            place = _narrowed(path, seen_at[operation, path])
+            found.append(Proposal(operation, rule, place, option, tapes, steady[operation, path], sizes[operation], samples))
         return sorted(found, key=lambda proposal: (proposal.operation, -proposal.tapes, proposal.path))
 
     def steady(self) -> list[str]:
@@ -114,6 +119,19 @@ class Experiment:
         return len(values) < self._rounds or len({digest for digest, _, _ in values}) > 1
 
 
+def _narrowed(pattern: str, places: list[str]) -> str:
+    """A pattern with the index in it wherever only one item ever varied: the others are steady, and stay compared.
+
+    The calls of an output are alike, so that a rule is of all of them.
+    """
+    indexes = [set(found) for found in zip(*(_INDEX.findall(place) for place in places), strict=True)]
+    pieces = pattern.split("[*]")
+    written = pieces[0]
+    for index, piece in zip(indexes, pieces[1:], strict=True):
+        written += (next(iter(index)) if len(index) == 1 and not piece.startswith(".args") else "[*]") + piece
+    return written
+
+
 def _rule(values: list[Any]) -> tuple[str, Any]:
     texts = [value for value in values if isinstance(value, str)]
     if len(texts) == len(values):
@@ -121,25 +139,29 @@ def _rule(values: list[Any]) -> tuple[str, Any]:
             if all(pattern.fullmatch(text) for text in texts):
                 return "normalize", kind
     numbers = [float(value) for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    if len(numbers) == len(values):
+    # Whole numbers that are near each other are counters and ids: the next run's would be beyond any bound.
+    if len(numbers) == len(values) and any(isinstance(value, float) for value in values):
         largest = max(map(abs, numbers))
         if largest and (max(numbers) - min(numbers)) / largest <= _NEAR:
             return "tolerance", {"rel": float(f"{2 * (max(numbers) - min(numbers)) / largest:.2g}")}
     return "ignore", None
 
 
-def patch(proposals: list[Proposal]) -> str:
-    """The proposals as YAML to be merged into the config by hand, the evidence beside each."""
+def patch(proposals: list[Proposal], settings: Settings | None = None) -> str:
+    """The proposals as YAML to be merged into the config by hand, the evidence beside each.
+
+    With the settings, an operation stands there as in the config, by its target, so that `check` takes the patch as it is.
+    """
     lines = ["operations:"]
     for operation in dict.fromkeys(proposal.operation for proposal in proposals):
-        lines += [f"  - name: {_scalar(operation)}", "    compare:"]
+        lines += [*_entry(operation, settings or Settings()), "    compare:"]
         own = [proposal for proposal in proposals if proposal.operation == operation]
         for rule in ("ignore", "normalize", "tolerance"):
             chosen = [proposal for proposal in own if proposal.rule == rule]
             if chosen:
                 lines.append(f"      {rule}:")
             for proposal in chosen:
-                comment = f"  # {proposal.evidence}".replace("\n", " ")
+                comment = f"  # {_one_line(proposal.evidence)}"
                 if rule == "tolerance":
                     lines.append(f"        {_scalar(proposal.path)}: {{rel: {proposal.option['rel']}}}{comment}")
                 else:
@@ -147,6 +169,20 @@ def patch(proposals: list[Proposal]) -> str:
     return "\n".join(lines) + "\n" if proposals else ""
 
 
+def _entry(operation: str, settings: Settings) -> list[str]:
+    for declared in settings.operations:
+        for key in ("target", "wsgi", "asgi", "celery"):
+            target = getattr(declared, key)
+            if target is not None and operation in (declared.name or target, *declared.was):
+                name = [f"    name: {_scalar(declared.name)}"] if declared.name else []
+                return [f"  - {key}: {_scalar(target)}", *name]
+    return [f"  - name: {_scalar(operation)}"]
+
+
+def _one_line(text: str) -> str:
+    """What a comment can hold: a recorded value may have lines and characters that YAML doesn't take, even there."""
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
 def _scalar(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return json.dumps(text, ensure_ascii=False)  # a JSON string is a YAML one
