@@ -192,7 +192,7 @@ class _Comparison:
             if not (others or lost):
                 return Verdict.FIXED, f"recorded: {old.described()}; replayed: {new.described(value=True)}"
         if raw:
-            return Verdict.DIFFERENT, _first(raw)
+            return Verdict.DIFFERENT, showing.first([showing.difference(raw[0])], len(raw))
         worse = [reading for reading in readings if reading.degraded]
         if worse:
             return Verdict.DEGRADED, in_words(worse)
@@ -282,18 +282,6 @@ def _equal(recorded: Tape, playback: Playback) -> str:
     outputs = sum(call.target.role == "output" for call in recorded.calls)
     sent = f" and {outputs} output{'s' * (outputs != 1)}" if outputs else ""
     return f"outcome{sent} equal; {playback.answered} answer{'s' * (playback.answered != 1)} from the tape"
-
-
-def _first(raw: list[RawDifference]) -> str:
-    """The reason `different`: the first difference in a sentence, and how many more there are."""
-    first = showing.difference(raw[0])
-    more = f", and {len(raw) - 1} more" if len(raw) > 1 else ""
-    recorded, replayed = showing.briefly(first)
-    if first.kind == "missing":
-        return f"{first.at} is missing: recorded {recorded}{more}"
-    if first.kind == "extra":
-        return f"{first.at} was not there: replayed {replayed}{more}"
-    return f"{first.at}: recorded {recorded}, replayed {replayed}{more}"
 
 
 def _undone(recorded: Tape, replayed: Tape, ignored: Sequence[str]) -> list[RawDifference]:

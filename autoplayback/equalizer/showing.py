@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from autoplayback.config import paths
@@ -140,6 +141,18 @@ def briefly(difference: Difference, longest: int = 80) -> tuple[str, str]:
     if start <= 1:
         return brief(difference.recorded, longest), brief(difference.replayed, longest)
     return _around(one, start, longest), _around(other, start, longest)
+
+
+def first(differences: Sequence[Difference], count: int) -> str:
+    """The reason `different`: the first difference in a sentence, and how many more there are."""
+    difference = differences[0]
+    more = f", and {count - 1} more" if count > 1 else ""
+    recorded, replayed = briefly(difference)
+    if difference.kind == "missing":
+        return f"{difference.at} is missing: recorded {recorded}{more}"
+    if difference.kind == "extra":
+        return f"{difference.at} was not there: replayed {replayed}{more}"
+    return f"{difference.at}: recorded {recorded}, replayed {replayed}{more}"
 
 
 def _around(text: str, start: int, longest: int) -> str:

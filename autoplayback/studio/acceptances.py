@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from autoplayback.config.notations import Condition
+from autoplayback.equalizer.showing import first
 from autoplayback.equalizer.verdict import Verdict
 from autoplayback.errors import ConfigError, Place
 from autoplayback.originals import open as real_open
@@ -79,7 +80,7 @@ def accepted(result: Result, reason: str, author: str, date: str) -> Acceptance 
     metrics = {reading.path: reading.replayed for reading in result.metrics if reading.degraded}
     if not result.differences and not metrics:
         return "it names no place that differs"
-    places = {difference.at: difference.digest for difference in result.differences}
+    places = {**result.more.get("beside", {}), **{difference.at: difference.digest for difference in result.differences}}
     return Acceptance(result.tape, result.operation, result.verdict.value, reason, author, date, places, metrics)
 
 
@@ -109,7 +110,10 @@ class Acceptances:
         return cls(_read(entry, path, number) for number, entry in enumerate(entries or (), 1))
 
     def add(self, entry: Acceptance) -> None:
-        """Adds what is accepted of a tape, in place of what was."""
+        """Adds what is accepted of a tape, in place of what was; what stays of that stays with its reason."""
+        before = self._entries.get(entry.tape)
+        if before is not None and before.reason not in entry.reason and before.differences.items() & entry.differences.items():
+            entry = replace(entry, reason=f"{before.reason}; {entry.reason}")
         self._entries[entry.tape] = entry
 
     def save(self, folder: str | Path) -> Path:
@@ -144,6 +148,13 @@ class Acceptances:
             return replace(
                 result, verdict=Verdict.EQUAL, reason=entry.by, notes=(*notes, f"was {result.verdict.value}"), more=more
             )
+        known = [d for d in result.differences if d.digest and entry.differences.get(d.at) == d.digest]
+        if known and result.verdict is Verdict.DIFFERENT and not result.truncated and len(known) < len(result.differences):
+            # What is new stands first, and alone: what was accepted would only be in its way.
+            new = tuple(difference for difference in result.differences if difference not in known)
+            beside = {difference.at: difference.digest for difference in known}
+            result = replace(result, differences=new, reason=first(new, len(new)), more={**result.more, "beside": beside})
+            notes.append(f"beside what was {entry.by}: {', '.join(d.at for d in known[:5])}")
         return replace(result, notes=tuple(notes))
 
     def over(self, results: Iterable[Result]) -> Iterator[Result]:

@@ -50,6 +50,24 @@ def test_another_difference_is_judged_as_ever(other: Any) -> None:
     assert kept.applied(result({"total": 10.2}, other)).verdict is not Verdict.EQUAL
 
 
+def test_what_is_new_beside_what_was_accepted_stands_alone_and_can_be_accepted_too() -> None:
+    """The earlier difference would only be in its way; accepted with it, the earlier one stays accepted, with its reason."""
+    kept = Acceptances([entry(result({"total": 10.2, "tax": 1}, {"total": 11, "tax": 1}))])
+    both = result({"total": 10.2, "tax": 1}, {"total": 11, "tax": 2})
+    shown = kept.applied(both)
+    assert shown.verdict is Verdict.DIFFERENT
+    assert [difference.at for difference in shown.differences] == ["result.tax"]
+    assert shown.reason == "result.tax: recorded 1, replayed 2"
+    assert shown.notes[-1].startswith("beside what was accepted by Ann <ann@example.com> on 2026-11-23")
+    assert shown.notes[-1].endswith("result.total")
+    again = accepted(results.parsed(shown.line()), "taxes too", "Bob", "2026-11-27")
+    assert isinstance(again, Acceptance)
+    kept.add(again)
+    found = kept.applied(both)
+    assert found.verdict is Verdict.EQUAL
+    assert found.reason == "accepted by Bob on 2026-11-27: prices are rounded up now; taxes too"
+
+
 def test_long_values_are_told_apart_beyond_what_is_shown() -> None:
     """The digest is of the whole value."""
     kept = Acceptances([entry(result("a", "b" * 5000 + "x"))])
