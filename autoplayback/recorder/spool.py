@@ -9,10 +9,8 @@ After a fork the child begins anew with an empty queue: what was in it is the pa
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import sys
 import weakref
 from collections import deque
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 # All that the thread needs is imported before there is one: a fork while it imported would leave the child a lock held for good.
 from autoplayback.cassettes.losses import LEFT_OUT
 from autoplayback.originals import allocate_lock, monotonic_ns, process_id, start_new_thread
+from autoplayback.recorder import endings
 from autoplayback.recorder.writer import Finish, Writer
 from autoplayback.tape.draft import Draft
 
@@ -160,7 +159,7 @@ class Spool:
             if self._pid == -1:
                 if not self._registered:
                     self._registered = True
-                    _at_exit_of_this_process(self)
+                    self._watch_endings()
                 start_new_thread(self._run, (self._wake,))
                 self._pid = process_id()
         finally:
@@ -279,6 +278,19 @@ class Spool:
         logging.getLogger("autoplayback").warning(
             "not every operation is recorded: %s. The service isn't affected; `autoplayback list` shows how many.", reason)
 
+    def _watch_endings(self) -> None:
+        exit, leave = weakref.WeakMethod(self._exit), weakref.WeakMethod(self.flush)
+
+        def end() -> None:
+            if call := exit():
+                call()
+
+        def left() -> None:
+            if call := leave():
+                call(EXIT_SECONDS)
+
+        endings.watch(end, left)
+
     def _exit(self) -> None:
         if self._pid == -1 and self._dropped:
             self._give_up()
@@ -362,18 +374,3 @@ def _watch_forks() -> None:
 def _forked() -> None:
     for spool in list(_spools):
         spool._forked()
-
-
-def _at_exit_of_this_process(spool: Spool) -> None:
-    """However this process ends in order: Python's own way, or that of a multiprocessing child, which skips atexit."""
-    mine = weakref.WeakMethod(spool._exit)
-
-    def end() -> None:
-        if exit := mine():
-            exit()
-
-    atexit.register(end)
-    for name in ("multiprocessing.util", "billiard.util"):
-        util = sys.modules.get(name)
-        if util is not None:
-            util.Finalize(None, end, exitpriority=10)

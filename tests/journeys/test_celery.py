@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,160 @@ def test_tasks_of_forked_workers_replay_without_broker_or_database(tmp_path, red
     # Neither server is in the environment of the replay: what it needs is on the tapes.
     replay = project.replay()
     assert replay.verdicts == {"equal": 30}, replay.failures()
+
+
+COUNTING = """
+service: counting
+tapes: ./tapes
+operations:
+  - celery: counting:count
+    name: count
+    metadata: {n: n}
+inputs:
+  - target: counting:read
+outputs:
+  - target: counting:begin
+  - target: counting:end
+"""
+COUNTER = """
+import os, time
+import celery
+
+app = celery.Celery("counting", broker=os.environ.get("BROKER"), backend=os.environ.get("BROKER"))
+app.conf.update(broker_connection_retry_on_startup=True, task_acks_late=True, task_reject_on_worker_lost=True,
+                worker_prefetch_multiplier=1)
+
+def read(n):
+    time.sleep(0.01)
+    return n * 2
+
+def begin(seconds):
+    with open("begun", "a") as file:
+        print(os.getpid(), file=file)
+    time.sleep(seconds)
+
+def end(n):
+    with open(f"ended-{n}", "a") as file:
+        print(os.getpid(), file=file)
+    return os.getpid()
+
+@app.task
+def count(n, slowly=0):
+    if slowly:
+        begin(slowly)
+    return [read(n), end(n)]
+"""
+SEND = """
+import sys, counting
+numbers = range(int(sys.argv[1]), int(sys.argv[2]))
+found = [result.get(timeout=60) for result in [counting.count.delay(n) for n in numbers]]
+assert [value for value, _ in found] == [2 * n for n in numbers], found
+print(*{process for _, process in found})
+"""
+
+
+class Counting:
+    """A worker of tasks with numbers, each of which says on disk that it ended, and in which process."""
+
+    def __init__(self, folder, broker):
+        self.project = Project(folder, COUNTING, counting=COUNTER)
+        self.variables = {"BROKER": broker, "C_FORCE_ROOT": "1"}
+        self.log = folder / "worker.log"
+
+    def worker(self, *options):
+        # By its script: for HUP Celery starts itself again with Python and its own `sys.argv`, which `-m celery` would break.
+        script = str(Path(sys.executable).with_name("celery"))
+        command = [sys.executable, script, "--app", "counting", "worker", "--loglevel", "INFO", *options]
+        environment = self.project.environment(AUTOPLAYBACK="record", **self.variables)
+        return processes.running(
+            command, lambda: self.ready(1), self.log, cwd=self.project.folder, env=environment, seconds=60, start_new_session=True
+        )
+
+    def ready(self, times):
+        return self.log.read_text().count(" ready.") >= times
+
+    def until(self, said):
+        until = time.monotonic() + 60
+        while not said():
+            assert time.monotonic() < until, self.log.read_text()[-3000:]
+            time.sleep(0.05)
+
+    def send(self, first, last):
+        """The processes that did them."""
+        sent = self.project.python("-c", SEND, str(first), str(last), timeout=100, **self.variables)
+        assert sent.status == 0, sent.err + self.log.read_text()[-3000:]
+        return set(map(int, sent.out.split()))
+
+    def later(self, n, seconds):
+        """One that takes its time, which isn't waited for."""
+        sent = self.project.python("-c", f"import counting; counting.count.delay({n}, {seconds})", **self.variables)
+        assert sent.status == 0, sent.err
+
+    def ended(self):
+        """How often each number's task ended."""
+        files = self.project.folder.glob("ended-*")
+        return {int(file.name.removeprefix("ended-")): len(file.read_text().split()) for file in files}
+
+    def check(self, numbers):
+        """Every task that ended is on a tape, none twice, and all of them replay."""
+        assert self.ended() == dict.fromkeys(numbers, 1)
+        tapes = self.project.tapes()
+        finished = [tape["metadata"]["n"] for tape in tapes if tape["outcome"] == "returned"]
+        assert sorted(finished) == sorted(numbers), self.log.read_text()[-3000:]
+
+
+POOLS = [["--pool", "prefork", "--concurrency", "2"], ["--pool", "threads", "--concurrency", "4"], ["--pool", "solo"]]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool[1])
+def test_a_worker_restarted_with_hup_loses_nothing(tmp_path, redis_url, pool):
+    """It finishes what it has and becomes another by `exec`, of which no exit handler hears. Recorded before and after too."""
+    counting = Counting(tmp_path, redis_url.replace("/0", f"/{2 + POOLS.index(pool)}"))
+    with counting.worker(*pool) as worker:
+        before = counting.send(0, 20)
+        counting.later(20, 1)
+        counting.until((tmp_path / "begun").exists)
+        worker.send_signal(signal.SIGHUP)
+        counting.until(lambda: counting.ready(2))
+        after = counting.send(21, 40)
+        assert pool[1] != "prefork" or not before & after
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+    counting.check(range(40))
+    replay = counting.project.replay()
+    assert replay.verdicts == {"equal": 40}, replay.failures()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool[1])
+def test_a_worker_told_to_end_finishes_what_it_has(tmp_path, redis_url, pool):
+    """SIGTERM: a warm shutdown, with a task under way; the end isn't put off."""
+    counting = Counting(tmp_path, redis_url.replace("/0", f"/{5 + POOLS.index(pool)}"))
+    with counting.worker(*pool) as worker:
+        counting.send(0, 10)
+        counting.later(10, 1)
+        counting.until((tmp_path / "begun").exists)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+    counting.check(range(11))
+
+
+@pytest.mark.timeout(240)
+def test_a_child_of_the_pool_that_is_killed_costs_what_it_did_and_no_more(tmp_path, redis_url):
+    """SIGKILL in the midst of a task: another child does that one again, and everything that ended is there once."""
+    counting = Counting(tmp_path, redis_url.replace("/0", "/8"))
+    with counting.worker("--pool", "prefork", "--concurrency", "2") as worker:
+        counting.send(0, 10)
+        counting.later(10, 2)
+        counting.until((tmp_path / "begun").exists)
+        time.sleep(0.5)  # what ended then is on disk
+        os.kill(int((tmp_path / "begun").read_text().split()[0]), signal.SIGKILL)
+        counting.until((tmp_path / "ended-10").exists)
+        counting.send(11, 20)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+    counting.check(range(20))
 
 
 def test_a_worker_killed_while_idle_loses_nothing(tmp_path, redis_url, postgres):
