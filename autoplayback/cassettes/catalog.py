@@ -20,7 +20,7 @@ import msgspec
 
 from autoplayback.cassettes.openfile import make_folder
 from autoplayback.cassettes.places import cache_folder, digest
-from autoplayback.cassettes.query import FIELDS, OUTCOMES, Query, sample, value_of
+from autoplayback.cassettes.query import FIELDS, OUTCOMES, Query, keys_of, sample, value_of
 from autoplayback.config.notations import Condition, NotationError, span
 from autoplayback.errors import CassetteError
 from autoplayback.tape.model import Summary
@@ -87,7 +87,7 @@ class Catalog:
         besides = {id: summary for id, summary in (besides or {}).items() if id not in without}
         hidden = {*without, *besides}
         narrowing = _Narrowing(query)
-        if query.sample is not None and narrowing.exact and (query.by is None or query.by in FIELDS or _is_metadata(query.by)):
+        if query.sample is not None and narrowing.exact and all(key in FIELDS or _is_metadata(key) for key in keys_of(query.by)):
             return self._sampled(query, narrowing, besides, hidden)
         stop = None if query.sample is not None else query.limit
         found = [*besides.values(), *self._matching(query, narrowing, hidden, stop)]
@@ -111,11 +111,14 @@ class Catalog:
     def _sampled(self, query: Query, narrowing: _Narrowing, besides: Mapping[str, Summary],
                  hidden: Collection[str]) -> Iterator[Summary]:
         """A sample where SQL says all: only ids and keys of what matches are looked at, rows only of what is drawn."""
-        key, bound = _key_column(query.by)
+        by = keys_of(query.by)
+        columns = [_key_column(key) for key in by]
+        asked = "".join(f", {column}" for column, _ in columns)
+        bound = [value for _, values in columns for value in values]
         with self._connected() as db:
-            rows = db.execute(f"SELECT id, {key} FROM tapes{narrowing.where}", bound + narrowing.values)
-            keys: dict[str, Any] = dict(rows)
-            keys.update((id, None if query.by is None else value_of(summary, query.by))
+            rows = db.execute(f"SELECT id{asked} FROM tapes{narrowing.where}", bound + narrowing.values)
+            keys: dict[str, Any] = {id: tuple(values) for id, *values in rows}
+            keys.update((id, tuple(value_of(summary, key) for key in by))
                         for id, summary in besides.items() if query.matches(summary))
             candidates = ((key, id, id) for id, key in keys.items() if id in besides or id not in hidden)
             drawn = sample(candidates, query.sample or 0, query.seed)
@@ -263,9 +266,7 @@ def _is_metadata(key: str) -> bool:
     return key not in FIELDS and key not in OUTCOMES and not key.startswith("metadata.") and not set(key) & set('"\\\0')
 
 
-def _key_column(key: str | None) -> tuple[str, list[Any]]:
-    if key is None:
-        return "NULL", []
+def _key_column(key: str) -> tuple[str, list[Any]]:
     if key in FIELDS:
         return {"tape": "id"}.get(FIELDS[key], FIELDS[key]), []
     return "json_extract(metadata, ?)", [f'$."{key}"']

@@ -38,7 +38,8 @@ class Query:
     where: tuple[Condition, ...] = ()
     sample: int | None = None
     by: str | None = None
-    """Samples uniformly over the values of this key, however many tapes each has."""
+    """Samples uniformly over the values of this key, however many tapes each has; of several, with commas between, over what
+    they are together: `operation,customer`."""
     seed: int = 0
     limit: int | None = None
     ids: tuple[str, ...] = ()
@@ -65,9 +66,14 @@ class Query:
         return iter(newest if self.limit is None else newest[:self.limit])
 
     def _sampled(self, summaries: Iterable[Summary], count: int) -> list[Summary]:
-        by = self.by
-        rows = ((value_of(summary, by) if by is not None else None, summary.tape, summary) for summary in summaries)
+        by = keys_of(self.by)
+        rows = ((tuple(value_of(summary, key) for key in by), summary.tape, summary) for summary in summaries)
         return sample(rows, count, self.seed)
+
+
+def keys_of(by: str | None) -> list[str]:
+    """The keys that a sample is uniform over."""
+    return [key.strip() for key in by.split(",") if key.strip()] if by else []
 
 
 def order(summary: Summary) -> tuple[int, str]:

@@ -40,7 +40,10 @@ Where = Annotated[
                  "Also on seconds, calls, bytes, outcome."),
 ]
 Sample = Annotated[int | None, typer.Option("--sample", metavar="N", min=1, help="Only N of them, drawn at random.")]
-By = Annotated[str | None, typer.Option("--by", metavar="KEY", help="Draw uniformly over the values of this metadata.")]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="KEY", help="Draw uniformly over the values of this metadata; operation,customer: of both."),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Of the draw: the same seed draws the same tapes.")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most N, the newest.")]
 Python = Annotated[

@@ -161,7 +161,7 @@ def replay(
         lane = _lane(found, chosen, folder, python, isolation, timeout, memory, debug=debug, debugpy=debugpy)
         count = 1 if debug else min(jobs or len(os.sched_getaffinity(0)), len(chosen))
         over = {str(verdict): most for verdict, most in chosen_suite.fail_over.items()} if chosen_suite else None
-        tally = Tally(strict=strict, fail_over=over, by=by or (chosen_suite.by if chosen_suite else None))
+        tally = Tally(strict=strict, fail_over=over, by=query.by)
         acceptances = Acceptances.load(found.file.parent if found.file else folder)
         rules = chosen_suite.compare if chosen_suite else None
         trials = Trials(found.settings, rules, repeat=repeat) if base or base_python else None
@@ -268,9 +268,10 @@ def _query(filters: dict[str, Any], suite: Suite | None, ids: list[str]) -> Quer
             "operations": filters["operations"] or listed,
             "where": [*conditions, *filters["where"]],
             "seed": filters["seed"] or suite.seed,
+            "by": filters["by"] or (",".join(suite.by) if isinstance(suite.by, list) else suite.by),
             **{
                 key: filters[key] if filters[key] is not None else getattr(suite, key)
-                for key in ("since", "until", "sample", "by", "limit")
+                for key in ("since", "until", "sample", "limit")
             },
         }
     return selection.query(**filters, ids=ids)

@@ -202,8 +202,8 @@ class Suite(_Settings, frozen=True):
     """Conditions on metadata, all of which must hold: `customer=acme`."""
     sample: Count | None = None
     """So many tapes, drawn at random, always the same ones for a seed."""
-    by: Name | None = None
-    """Draw uniformly over the values of this metadata key."""
+    by: list[Name] | Name | None = None
+    """Draw uniformly over the values of this metadata key, or of several together: `[operation, customer]`."""
     seed: int = 0
     """Of the draw."""
     limit: Count | None = None

@@ -68,12 +68,15 @@ class Drift:
 
 
 def drifts(readings: Iterable[tuple[str, Mapping[str, Any], Reading]], by: str | None = None) -> list[Drift]:
-    """Every metric's drift over the run, then per value of the metadata key `by`; takes (operation, metadata, reading)."""
+    """Every metric's drift over the run, then per value of the metadata key `by` (of several, with commas between, what they are
+    together; each operation is on its own anyway); takes (operation, metadata, reading)."""
+    keys = [key.strip() for key in (by or "").split(",") if key.strip() not in ("", "operation")]
     groups: dict[tuple[str, str, str], list[Reading]] = {}
     for operation, metadata, reading in readings:
         groups.setdefault((operation, reading.path, ""), []).append(reading)
-        if by is not None:
-            groups.setdefault((operation, reading.path, f"{by}={metadata.get(by, '')}"), []).append(reading)
+        if keys:
+            group = ", ".join(f"{key}={metadata.get(key, '')}" for key in keys)
+            groups.setdefault((operation, reading.path, group), []).append(reading)
     return [_drift(*key, found) for key, found in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1], item[0][2]))]
 
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from autoplayback.cassettes.protocol import Cassette
-from autoplayback.cassettes.query import FIELDS, OUTCOMES, Query
+from autoplayback.cassettes.query import FIELDS, OUTCOMES, Query, keys_of
 from autoplayback.config.nearest import nearest, suggestion
 from autoplayback.config.notations import Condition, NotationError, condition, moment
 from autoplayback.errors import ConfigError
@@ -71,7 +71,7 @@ def nothing(cassette: Cassette, query: Query) -> str:
 
 def unknown_keys(cassette: Cassette, query: Query) -> list[str]:
     """A sentence for each key of the query's conditions and of its sample that isn't in the metadata of any tape."""
-    asked = [condition.key for condition in query.where] + ([query.by] if query.by is not None else [])
+    asked = [condition.key for condition in query.where] + keys_of(query.by)
     keys = [key for key in dict.fromkeys(asked) if key not in FIELDS and key not in OUTCOMES]
     there: set[str] = set()
     found = []

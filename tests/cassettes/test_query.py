@@ -17,6 +17,7 @@ from autoplayback.tape.segment import Located
 
 KEYS = st.sampled_from(["customer", "n", "seconds", "duration", "calls", "bytes", "outcome", "operation", "error",
                         "metadata.calls", "a.b", 'odd"key', "missing", "tape"])
+SEVERAL = st.sampled_from(["operation,customer", "outcome, n"])
 TEXTS = st.sampled_from(["a", "A", "5", "5.0", "05", "1", "true", "False", "null", "", "*", "a*", "raised", "returned",
                          "2s", "1e400", "nan", "pay", "0", "-0", "9007199254740993"])
 VALUES = st.sampled_from([None, True, False, 0, 1, 5, 5.0, -0.0, 2**53 + 1, "a", "A", "5", "true", "", "null", "1"])
@@ -31,7 +32,7 @@ CONDITIONS = st.builds(
 QUERIES = st.builds(
     Query, operations=st.lists(st.sampled_from(["pay", "ref*", "x"]), max_size=2).map(tuple),
     since=st.none() | st.integers(-1, 9), until=st.none() | st.integers(0, 1 << 70),
-    where=st.lists(CONDITIONS, max_size=2).map(tuple), sample=st.none() | st.integers(1, 5), by=st.none() | KEYS,
+    where=st.lists(CONDITIONS, max_size=2).map(tuple), sample=st.none() | st.integers(1, 5), by=st.none() | KEYS | SEVERAL,
     seed=st.integers(0, 3), limit=st.none() | st.integers(1, 5),
     ids=st.lists(st.text("ABC", min_size=1, max_size=2), max_size=2).map(tuple))
 
@@ -57,6 +58,15 @@ def test_a_sample_is_uniform_over_the_values_of_its_key():
     rows = [("big", f"b{n}", "big") for n in range(10_000)] + [(f"c{n % 9}", f"t{n}", f"c{n % 9}") for n in range(180)]
     random.Random(4).shuffle(rows)
     assert Counter(sample(rows, 100, 7)) == dict.fromkeys(["big", *(f"c{n}" for n in range(9))], 10)
+
+
+def test_a_sample_is_uniform_over_several_keys_together():
+    """Each operation of each customer has its part, however rare it is."""
+    common = [Summary(f"A{n}", "pay", n, 0.0, "returned", 0, 0, {"customer": f"c{n % 2}"}) for n in range(200)]
+    rare = [Summary(f"B{n}", "refund", n, 0.0, "returned", 0, 0, {"customer": f"c{n % 2}"}) for n in range(6)]
+    drawn = Query(sample=12, by="operation,customer").choose([*common, *rare])
+    assert Counter((summary.operation, summary.metadata["customer"]) for summary in drawn) == {
+        ("pay", "c0"): 3, ("pay", "c1"): 3, ("refund", "c0"): 3, ("refund", "c1"): 3}
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_another_for_another():

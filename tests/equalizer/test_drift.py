@@ -51,6 +51,13 @@ def test_a_group_may_suffer_alone() -> None:
     assert acme.group == "customer=acme"
 
 
+def test_groups_of_several_keys_are_told_together() -> None:
+    """An operation is on its own anyway."""
+    found = [("plan", {"customer": "acme", "region": "eu"}, reading(100, 102))] * 10
+    assert [drift.group for drift in drifts(found, by="operation,customer, region")] == ["", "customer=acme, region=eu"]
+    assert [drift.group for drift in drifts(found, by="operation")] == [""]
+
+
 @pytest.mark.parametrize(("freedom", "expected"), [(7, 2.365), (9, 2.262), (29, 2.045), (199, 1.972)])
 def test_the_quantile_is_students(freedom: int, expected: float) -> None:
     """As printed in tables."""

@@ -158,11 +158,14 @@ def read_until(fd: int, wanted: bytes) -> bytes:
 
 def test_suites_select_and_judge(service: Service) -> None:
     """A suite brings its selection, rules and thresholds."""
-    service.config(CONFIG + "suites: {two: {limit: 2, compare: {ignore: [result]}}}\n")
+    suites = "suites: {two: {limit: 2, compare: {ignore: [result]}}, each: {sample: 2, by: [operation, outcome]}}\n"
+    service.config(CONFIG + suites)
     service.code(CODE.replace("return value", "return [value]"))
     done = replay(service, "--suite", "two", "--json", "-")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) == 3
+    done = replay(service, "--suite", "each", "--json", "-")
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 3), done.stdout + done.stderr
 
 
 def offering(site: Path) -> None:
