@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -227,15 +228,20 @@ def render(family: int, address: bytes) -> str:
 
 def group(thread: int) -> int:
     """The process that a thread belongs to; the thread's own number where it is gone."""
-    return next((int(line.split()[1]) for line in _lines(f"/proc/{thread}/status") if line.startswith("Tgid:")), thread)
-
-
-def _lines(path: str) -> list[str]:
     try:
-        with open(path) as file:
-            return file.readlines()
+        status = os.open(f"/proc/{thread}/status", os.O_RDONLY)
     except OSError:
-        return []
+        return thread
+    try:
+        found = _GROUP.search(os.read(status, 1024))
+    except OSError:  # it ended in between
+        return thread
+    finally:
+        os.close(status)
+    return int(found[1]) if found else thread
+
+
+_GROUP = re.compile(rb"^Tgid:\s*(\d+)", re.MULTILINE)
 
 
 def memory(thread: int, address: int, size: int) -> bytes:

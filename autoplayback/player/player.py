@@ -54,7 +54,7 @@ class Player:
         scope = current.get()
         if isinstance(scope, Muted):
             return None  # inside a call that `on_missing: call` lets through
-        if session is None or scope is not session.scope or scope.closed:
+        if session is None or scope is None or scope is not session.scope or scope.closed:
             return self._outside(target, receiver, args, kwargs)
         try:
             return session.call(target, receiver, args, kwargs)

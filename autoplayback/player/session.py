@@ -65,8 +65,9 @@ class Session:
         self, tape: Tape, interceptor: Interceptor, trust: Trust, clock: Clock, disguise: Disguise | None = None
     ) -> None:
         self.tape = tape
-        self.scope = PlayerScope(self, tape.seed)
-        self.draft: Draft = None  # type: ignore[assignment]  # made by `begin`: before it there is nothing to note
+        # Made by `begin`: before it there is nothing to note, and nothing in a host that only a collector could free.
+        self.scope: PlayerScope = None  # type: ignore[assignment]
+        self.draft: Draft = None  # type: ignore[assignment]
         self.misses: list[Miss] = []
         self.fault: str | None = None
         """Why the tool itself could not go on: the verdict is then `error`, whatever the code did with the exception."""
@@ -93,6 +94,7 @@ class Session:
 
     def begin(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OperationPassage:
         """The operation's own code is about to be entered."""
+        self.scope = PlayerScope(self, self.tape.seed)
         self.draft = Draft(self.tape.id, target, self.tape.seed, self.tape.environment, Encoder(self._number))
         self.draft.operation = self.tape.operation
         self.draft.metadata = {}
@@ -165,9 +167,9 @@ class Session:
 
     def finished(self, boundary: tuple[str, ...]) -> Draft | None:
         """What becomes the tape of this replay, with its proof; None where the operation was never entered."""
-        self.scope.closed = True
         if self.draft is None:
             return None
+        self.scope.closed = True
         unused = self._matcher.unused(self.tape)
         unanswered = sum(1 for miss in self.misses if miss.kind != "undeclared")
         self.draft.playback = Playback(
