@@ -108,8 +108,8 @@ class Known:
                 return self.tree(opened(node), marks) if node.holds else Raw(node.code, self.tree(node.data, marks))
             case Held():
                 if node.code == Code.MANY:
-                    *head, rows = node.value  # names of types and fields, no texts of the service's
-                    return Held(node.code, [*head, self.tree(rows, marks)])
+                    *head, values = node.value  # names of types and fields, no texts of the service's
+                    return Held(node.code, [*head, self.tree(values, marks)])
                 if node.code != Code.TAGGED:
                     return Held(node.code, self.tree(node.value, marks))
                 kind, type_, *values = node.value  # the first two are no texts of the service's

@@ -171,7 +171,7 @@ class Rewriter:
         elif node.code == Code.GRAPH:
             made = [self.tree(part, marks, hot) for part in value]
         elif node.code == Code.MANY:  # its fields' names stand apart from their values: looked at item by item
-            items = [Held(code, content) for code, content in expanded(value)]
+            items = [content if code is None else Held(code, content) for code, content in expanded(value)]
             made = self._items(items, marks, hot)
             return made if made is not items else node
         elif isinstance(value, list):

@@ -109,7 +109,8 @@ class RecorderScope(Scope):
         self.pid = process_id()
         self.handles = Handles()
         started = time_ns()
-        self.draft = Draft(ulid.new(started, randomness[:16]), target, self.seed, environment, Encoder(self.handles.number), started)
+        encoder = Encoder(self.handles.number)
+        self.draft = Draft(ulid.new(started, randomness[:16]), target, self.seed, environment, encoder, started)
         self.draft.handles = self.handles.notes
         if metadata:
             self.draft.metadata.update(metadata)
@@ -125,8 +126,8 @@ class RecorderScope(Scope):
         return self.draft.started
 
     def close(self) -> None:
-        """Ends the operation: nothing more is noted. Lets go of the draft, whose calls refer back here, so that its memory is free
-        as soon as it is written and not only when the garbage collector comes by."""
+        """Ends the operation: nothing more is noted. Lets go of the draft, whose calls refer back here, so that its memory is
+        free as soon as it is written and not only when the garbage collector comes by."""
         self.closed = True
         self.muted, self.draft = _OVER, _NOWHERE
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import ormsgpack
 
 from autoplayback.recorder.secrets import APART, Sieve
+from autoplayback.tape.columns import texts
 from autoplayback.tape.model import TargetNote
 from autoplayback.tape.payload import Rendered
 
@@ -81,7 +82,7 @@ class Screen:
         small = [document for document in unknown if len(document) <= SMALL]
         if len(small) < len(unknown):
             for document in unknown:
-                if len(document) > SMALL and not self._is_blob(document) and self.suspect(document):
+                if len(document) > SMALL and not self._is_blob(document) and self.suspect(texts(document)):
                     return True
         if not small:
             return False

@@ -1,8 +1,7 @@
 """From a Python value to its document, at the call and on the caller's thread.
 
-Two ways lead to the same format. What is plain all through (the usual JSON-like data) goes to ormsgpack as it stands. Everything
-else is
-first walked into a private tree (see `wire` for why private).
+Two ways lead to the same format. What is plain all through (the usual JSON-like data) goes to ormsgpack as it stands, long tables
+column by column. Everything else is first walked into a private tree (see `wire` for why private).
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from autoplayback.tape import plans
+from autoplayback.tape import columns, plans
 from autoplayback.tape.names import type_name
 from autoplayback.tape.plainness import CONTAINERS, PLAIN, is_plain
 from autoplayback.tape.walk import CarefulWalk, Handles, TooMany, Walk
@@ -45,8 +44,8 @@ class Encoder:
         try:
             if kind in _SMALL or (kind in ATOMS and len(value) <= self.limit):
                 return packb(value)
-            if kind in CONTAINERS and is_plain(value, self.limit):
-                return packb(value, None, STRICT)
+            if kind in CONTAINERS and (document := self._plain(value)) is not None:
+                return document
         except Exception:  # not plain after all: an integer over 64 bits, a lone surrogate, a change in mid-look
             pass
         return self._walked(value)
@@ -61,8 +60,8 @@ class Encoder:
                 kind = type(value)
                 if kind in _SMALL or (kind in ATOMS and len(value) <= self.limit):
                     return b"\x92\x91" + packb(value) + b"\x80"
-                if kind in CONTAINERS and is_plain(value, self.limit):
-                    return b"\x92\x91" + packb(value, None, STRICT) + b"\x80"
+                if kind in CONTAINERS and (inner := self._plain(value)) is not None:
+                    return b"\x92\x91" + inner + b"\x80"
             elif _all_atoms(map(type, args)) and (not kwargs or _all_atoms(map(type, kwargs.values()))):
                 document = packb([list(args), kwargs], None, STRICT)
                 if len(document) <= self.limit:
@@ -72,6 +71,14 @@ class Encoder:
         except Exception:
             pass
         return self._walked([list(args), kwargs])
+
+    def _plain(self, value: list[Any] | dict[Any, Any]) -> bytes | None:
+        """The document of plain data; None where it isn't."""
+        if type(value) is list and len(value) >= columns.LONG:
+            table = columns.table(value, self.limit)
+            if table is not None:
+                return table
+        return packb(value, None, STRICT) if is_plain(value, self.limit) else None
 
     def _walked(self, value: Any) -> bytes:
         """The thorough way, tried again with more care where it fails: each retry gives up a little speed or depth."""

@@ -209,7 +209,7 @@ class GraphReader:
         made: list[Any] = []
         self.nodes[number:] = [made]
         for code, inner in expanded(content):
-            item = extension(self.builder, code, inner)
+            item = inner if code is None else extension(self.builder, code, inner)
             self.nodes.append(item)
             if code == Code.TAGGED:
                 self.nodes.append(inner[2])

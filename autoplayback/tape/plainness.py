@@ -45,7 +45,7 @@ def is_plain(value: Any, limit: int) -> bool:
             return False
         shape = _remember(types)
     containers = shape[0](below)
-    return sum(map(getrefcount, containers)) == _ONCE * shape[1] or _distinct([value, *containers])
+    return sum(map(getrefcount, containers)) == _ONCE * shape[1] or distinct([value, *containers])
 
 
 def _is_large_plain(value: Any, limit: int) -> bool:
@@ -64,9 +64,9 @@ def _is_large_plain(value: Any, limit: int) -> bool:
             return False
         level = inside if types <= CONTAINERS else [item for item in inside if type(item) in CONTAINERS]
         del inside  # which may count as a reference
-        once = once and sum(map(getrefcount, level)) == _ONCE_LISTED * len(level)
+        once = once and held_once(level)
         containers += level
-        if not once and not _distinct(containers):  # at each level: what refers to itself twice would double with each
+        if not once and not distinct(containers):  # at each level: what refers to itself twice would double with each
             return False
     return False
 
@@ -82,7 +82,12 @@ def _types(inside: list[Any], parents: int) -> set[type]:
     return set(types)
 
 
-def _distinct(containers: list[Any]) -> bool:
+def held_once(containers: list[Any]) -> bool:
+    """Whether containers, in a list of ours, are held by nothing else but their parent."""
+    return sum(map(getrefcount, containers)) == _ONCE_LISTED * len(containers)
+
+
+def distinct(containers: list[Any]) -> bool:
     """The sure way, where reference counts can't exclude that a container stands at two places (or something else holds it)."""
     return len(set(map(id, containers))) == len(containers)
 

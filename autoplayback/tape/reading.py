@@ -68,7 +68,7 @@ def extension(builder: Builder, code: int, content: Any) -> Any:
             raise TapeError("a map with a key but no value")
         return builder.tagged("dict", "", [[content[i], content[i + 1]] for i in range(0, len(content), 2)], None)
     if code == Code.MANY:
-        return [extension(builder, item, inner) for item, inner in expanded(content)]
+        return [inner if item is None else extension(builder, item, inner) for item, inner in expanded(content)]
     if code in _SEQUENCES:
         return builder.tagged(_SEQUENCES[code], "", content, None)
     raise TapeError(f"unknown extension {code}")

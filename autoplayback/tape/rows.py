@@ -1,7 +1,7 @@
 """Tables: lists of many tuples, or of many instances of one class, which hold atoms only. What databases and ORMs return.
 
 They are written as one extension, MANY, at C speed and with the fields' names once, in place of an extension an item. To readers
-it is the same list.
+it is the same list. (Lists of dicts: `columns`.)
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ormsgpack
 
 from autoplayback.errors import TapeError
+from autoplayback.tape import columns
 from autoplayback.tape.wire import ATOMS, Code, Ext, packb
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def slots_reader(slots: list[tuple[str, Callable[[Any], Any]]]) -> Callable[[lis
     return table
 
 
-def expanded(content: Any) -> list[tuple[int, Any]]:
-    """What a MANY stands for: of each item its extension code and content."""
+def expanded(content: Any) -> list[tuple[int | None, Any]]:
+    """What a MANY stands for: of each item its extension code and content; None as code where it is a plain map itself."""
     if type(content) is list and content:
         code, *rest = content
         if code == Code.TUPLE and len(rest) == 1 and _is_rows(rest[0]):
@@ -90,6 +91,8 @@ def expanded(content: Any) -> list[tuple[int, Any]]:
             kind, type_, names, rows = rest
             if _is_names(names) and _is_rows(rows) and all(len(row) == len(names) for row in rows):
                 return [(code, [kind, type_, dict(zip(names, row, strict=True))]) for row in rows]
+        if code == Code.MAP and len(rest) == 3:
+            return [(None, item) for item in columns.dicts(*rest)]
     raise TapeError("a table of another form")
 
 

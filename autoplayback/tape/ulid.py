@@ -21,8 +21,8 @@ def new(ns: int | None = None, randomness: bytes | None = None) -> str:
     a, b, c, d, e, f, g, h = _words(randomness or random_bytes(16))
     pairs = _PAIRS
     # Ten bits of each word: shifting one number of 128 bits, which takes allocating one each time, costs three times as much.
-    return (pairs[time >> 40] + pairs[time >> 30 & 1023] + pairs[time >> 20 & 1023] + pairs[time >> 10 & 1023] + pairs[time & 1023]
-            + pairs[a & 1023] + pairs[b & 1023] + pairs[c & 1023] + pairs[d & 1023]
+    return (pairs[time >> 40] + pairs[time >> 30 & 1023] + pairs[time >> 20 & 1023] + pairs[time >> 10 & 1023]
+            + pairs[time & 1023] + pairs[a & 1023] + pairs[b & 1023] + pairs[c & 1023] + pairs[d & 1023]
             + pairs[e & 1023] + pairs[f & 1023] + pairs[g & 1023] + pairs[h & 1023])
 
 

@@ -51,7 +51,7 @@ class Code:
     """The number of a part of the GRAPH: a value too deep to stand in place."""
     MANY: Final = 8
     """A list of many extensions alike, which hold atoms only: `[TUPLE, [[item, ...], ...]]`, or
-    `[TAGGED, kind, type, [field, ...], [[value, ...], ...]]`."""
+    `[TAGGED, kind, type, [field, ...], [[value, ...], ...]]`; or a list of maps, `[MAP, numbers, [key, ...], [column, ...]]`."""
     INT: Final = 64
     """Two's complement, big-endian."""
     STR: Final = 65

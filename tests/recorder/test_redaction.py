@@ -348,6 +348,13 @@ def test_a_secret_in_a_table_goes_by_the_name_of_its_field():
     made = value(redacted.outcome.value)["accounts"]
     assert [account.user for account in made] == [account.user for account in accounts]
     assert len({account.password for account in made if is_token(account.password)}) == 20
+    rows = [{"user": f"user {n}", "password": SECRET + str(n), "pin": 1000 + n} for n in range(100)]
+    redacted = Redactor(["**.pin"]).redact(tape(result=rows, calls=[("load", "input", (rows[3]["password"],), None)]))
+    assert SECRET.encode() not in payload.dump(redacted)
+    made = value(redacted.outcome.value)
+    assert [row["user"] for row in made] == [row["user"] for row in rows]
+    assert all(is_token(row["password"]) and row["pin"] != old["pin"] for row, old in zip(made, rows, strict=True))
+    clean(tape(result=[{"n": n, "text": f"password={SECRET}"} for n in range(100)]))
     by_path = Redactor(["result.accounts[*].user"]).redact(tape(result={"accounts": accounts}))
     assert all(is_token(account.user) for account in value(by_path.outcome.value)["accounts"])
 

@@ -86,6 +86,14 @@ class Document:
             rows = self.value()
             self.count = before + len(rows)
             return [node("tuple", "", row) for row in rows]
+        if code == MAP:
+            kind, length = self.head()
+            assert kind == "bin"
+            numbers = iter(Document(self.take(length)).value())
+            names, columns = self.value(), self.value()
+            columns = [next(numbers) if column is None else column for column in columns]
+            self.count = before + len(columns[0])
+            return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
         kind, type_, names, rows = (self.value() for _ in range(4))
         self.count = before + 2 * len(rows)
         assert self.at == end

@@ -73,6 +73,7 @@ VALUES: dict[str, Any] = {
     "others": [uuid.UUID(int=1), 1 + 2j, range(3), slice(1, None), ...],
     "table of tuples": [(i, f"row {i}", None) for i in range(12)],
     "table of instances": [Point(i, "y") for i in range(12)],
+    "table of maps": [{"id": i, "name": f"row {i}", "cost": i / 4 if i % 2 else i, "note": None, "odd": b"x"} for i in range(70)],
     "shared": _shared(),
     "deep": _deep(),
 }
