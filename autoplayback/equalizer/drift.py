@@ -60,6 +60,8 @@ class Drift:
             return f"{value:+.3%}" if self.relative else f"{value:+.4g}"
 
         where = f" for {self.group}" if self.group else ""
+        if not (self.change or self.low or self.high):
+            return f"{self.operation}: {self.path}{where} is the same in all {self.tapes} tapes"
         few = "" if self.judged else f"; judged from {LEAST} tapes on"
         return (
             f"{self.operation}: {self.path}{where} changed by {text(self.change)} on average over {self.tapes} tapes "

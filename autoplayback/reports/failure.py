@@ -70,6 +70,12 @@ def page(result: Result) -> str:
         lines += ["", f"## What differs{note}", "", *table(result.differences)]
         if result.truncated:
             lines.append("\nThere are more differences than are listed.")
+    if result.metrics:
+        lines += ["", "## Metrics", "", "| metric | recorded | replayed | allowed | |", "|---|---:|---:|---:|---|"]
+        for reading in sorted(result.metrics, key=lambda reading: not reading.degraded)[:_MOST_CALLS]:
+            said = "worse" if reading.degraded else "better" if reading.improved else "within its tolerance"
+            row = f"{reading.recorded:.12g} | {reading.replayed:.12g} | ±{reading.allowed:.6g}"
+            lines.append(f"| {code(reading.path)} | {row} | {said}, {reading.better} is better |")
     if result.counts:
         lines += ["", "## Calls", "", "| target | recorded | replayed |", "|---|---:|---:|"]
         lines += [f"| {code(name)} | {before} | {after} |" for name, (before, after) in result.counts.items()]

@@ -22,7 +22,7 @@ from autoplayback import __version__
 from autoplayback.equalizer.verdict import Verdict
 from autoplayback.reports.groups import Group
 from autoplayback.reports.remarks import remarks
-from autoplayback.reports.words import CAUSES, seconds
+from autoplayback.reports.words import CAUSES, clean, seconds
 from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Summary
 
@@ -55,7 +55,7 @@ def write(stream: IO[str], results: Iterable[Result], summary: Summary, *, stric
         summary=summary,
         took=seconds(summary.seconds) if summary.seconds else "",
         verdicts=[(verdict.value, summary.verdicts.get(verdict.value, 0)) for verdict in Verdict],
-        groups=[(group["title"], group["count"]) for group in index.groups.values()][:200],
+        groups=[(clean(group["title"]), group["count"]) for group in index.groups.values()][:200],
     )
     stream.write(page)
 
@@ -102,7 +102,12 @@ class _Index:
             rank = 0 if found["count"] <= _FIRST_OF_GROUP else 1
         metadata = " ".join(f"{key}={value}" for key, value in result.metadata.items())[:160]
         metrics = [
-            [self._paths.setdefault(reading.path, len(self._paths)), reading.recorded, reading.replayed]
+            [
+                self._paths.setdefault(reading.path, len(self._paths)),
+                reading.recorded,
+                reading.replayed,
+                int(reading.improved) - int(reading.degraded),
+            ]
             for reading in result.metrics[:8]
         ]
         row = [

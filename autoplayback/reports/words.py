@@ -16,9 +16,15 @@ CAUSES = {
 """Whose change it is, by what `--base` found (`studio.baseline`)."""
 
 
+_COMMANDS = re.compile(r"^(\s*:)(?=:)|#(?=#(?:vso|teamcity)?\[)")
+"""What CI servers take for a command to them in a job's log: `::add-mask::`, `##vso[...]`, `##teamcity[...]`."""
+
+
 def clean(text: str) -> str:
-    """A text from a tape without what would steer the terminal: control characters stand as `\\x1b`."""
-    return _CONTROL.sub(lambda match: repr(match[0])[1:-1] if not match[0].isprintable() else f"\\u{ord(match[0]):04x}", text)
+    """A line of a tape's without what would steer the terminal, or the CI server that reads the log: control characters, and
+    those that turn the direction of the text, stand as `\\x1b`; a command has a backslash in it."""
+    shown = _CONTROL.sub(lambda match: repr(match[0])[1:-1] if not match[0].isprintable() else f"\\u{ord(match[0]):04x}", text)
+    return _COMMANDS.sub(lambda match: match[0] + "\\", shown)
 
 
 def seconds(value: float) -> str:

@@ -144,6 +144,16 @@ def test_a_failure_has_a_page_of_its_own(found: list[Result], summary: Summary, 
         assert part in page
 
 
+def test_a_degraded_tapes_page_has_its_metrics(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """Each with what it was, what it is, and how far it might have gone."""
+    files.write(files.Wanted(failures=str(tmp_path / "failures")), lambda: found, summary)
+    page = next((tmp_path / "failures").glob("degraded-*")).read_text()
+    (row,) = (line for line in page.splitlines() if line.startswith("| `result.cost` |"))
+    assert "worse, lower is better" in row
+    reading = next(result for result in found if result.verdict.value == "degraded").metrics[0]
+    assert f"| {reading.recorded:.12g} | {reading.replayed:.12g} | ±{reading.allowed:.6g} |" in row
+
+
 def test_the_page_holds_no_markup_of_a_tape(found: list[Result], summary: Summary, tmp_path: Path) -> None:
     """Nothing of a tape stands in the page but compressed."""
     path = tmp_path / "report.html"

@@ -216,6 +216,16 @@ def test_nothing_in_a_tape_becomes_markup(page: Any) -> None:
     assert HOSTILE not in page.content()
 
 
+def test_what_nobody_sees_is_shown(chromium: Any, tmp_path: Path) -> None:
+    """An override of the direction would let a value look like another one."""
+    recorded, replayed = tape({"name": "invoice"}), replay({"name": "\u202egnp.exe\x1b[31m"})
+    found = replace(of(recorded, replayed, compare(recorded, replayed, Compare())), metadata={"customer": "\u2066x"})
+    page = report_of(chromium, tmp_path / "report.html", found)
+    assert "\\u202egnp.exe\\u001b[31m" in page.inner_text("#detail .tree .new")
+    assert not set("\u202e\u2066\x1b") & set(page.inner_text("body"))
+    page.close()
+
+
 def test_it_prints(page: Any, tmp_path: Path) -> None:
     """As a document of a few pages, the tools hidden."""
     page.pdf(path=str(tmp_path / "report.pdf"))

@@ -57,6 +57,21 @@ def test_a_tape_can_not_steer_the_terminal() -> None:
     assert "[bold]no[/bold]" in stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["::add-mask::x", "   ::error file=a::b", "##vso[task.setvariable variable=a]b", "see ##[error]x", "##teamcity[x name='a']"],
+)
+def test_a_tape_gives_a_ci_server_no_commands(line: str) -> None:
+    """The output of a tape's process stands in the log of a job, which servers read commands from."""
+    bad = replace(next(run(1)), reason=f"it crashed\n{line}\u202egnp", tape="t", verdict=Verdict.ERROR)
+    stream = io.StringIO()
+    print_run([bad], Console(file=stream, width=500), Tally())
+    text = stream.getvalue()
+    assert not any(printed.lstrip().startswith("::") for printed in text.splitlines())
+    assert not any(mark in text for mark in ("##vso[", "##[", "##teamcity[", "\u202e"))
+    assert line.strip().lstrip(":#")[:6].removeprefix("see ##") in text
+
+
 def test_an_interrupted_run_prints_what_there_is() -> None:
     """Then the interruption goes on."""
 

@@ -60,7 +60,7 @@ function strip(found, odd, what) {
       const alone = !pair[1 - lane];
       const rect = svg("rect", { x: left + i * wide + 1, y: 21 + lane * 26, width: wide - 2, height: 18, rx: 3,
         class: alone ? (lane ? "call-bad" : "call-lost") : call[1] === "output" ? "call-output" : "call-input" });
-      const title = svg("title", {}); title.textContent = `${call[2]}(${call[6]}) → ${call[7]}  ·  at ${call[3]} ms, took ${call[4]} ms`;
+      const title = svg("title", {}); title.textContent = visible(`${call[2]}(${call[6]}) → ${call[7]}  ·  at ${call[3]} ms, took ${call[4]} ms`);
       rect.append(title);
       picture.append(rect);
     });
@@ -82,19 +82,23 @@ function metricTable(metrics) {
 }
 
 const number = value => Number(value).toLocaleString("en", { maximumSignificantDigits: 6 });
-const percent = value => `${value >= 0 ? "+" : "−"}${Math.abs(value * 100).toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 0.01 ? 3 : 1 })}%`;
+const percent = value => !value ? "0%" : `${value >= 0 ? "+" : "−"}${Math.abs(value * 100).toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 0.01 ? 3 : 1 })}%`;
 
 function metrics(section) {
   const { rows, paths, operations, summary } = view.data;
   const series = new Map();
-  rows.forEach((row, at) => row[METRICS].forEach(([path, old, fresh]) => {
+  rows.forEach((row, at) => row[METRICS].forEach(([path, old, fresh, way]) => {
     const name = `${row[OPERATION]} ${path}`;
     if (!series.has(name)) series.set(name, { operation: operations[row[OPERATION]], path: paths[path], points: [] });
-    series.get(name).points.push({ change: old ? (fresh - old) / Math.abs(old) : fresh - old, tape: row[TAPE], number: at, verdict: row[VERDICT] });
+    series.get(name).points.push({ change: old ? (fresh - old) / Math.abs(old) : fresh - old, tape: row[TAPE], number: at, way });
   }));
-  const plots = [...series.values()].slice(0, 24).map(one => {
-    const drifts = (summary.drifts || []).filter(d => d.operation === one.operation && d.path === one.path);
-    const whole = drifts.find(d => !d.group);
+  for (const one of series.values()) {
+    one.drifts = (summary.drifts || []).filter(d => d.operation === one.operation && d.path === one.path);
+    one.whole = one.drifts.find(d => !d.group);
+  }
+  const rank = one => ({ degraded: 0, improved: 1 }[one.whole?.verdict] ?? (one.points.some(point => point.change) ? 2 : 3));
+  const plots = [...series.values()].sort((a, b) => rank(a) - rank(b)).slice(0, 24).map(one => {
+    const { drifts, whole } = one;
     const show = value => whole && !whole.relative ? number(value) : percent(value);
     return el("div", { class: `panel ${whole ? whole.verdict : "equal"}` }, el("h2", {}, whole && el("span", { class: "badge" }, whole.judged === false ? "too few tapes" : whole.verdict), one.path), el("p", { class: "dim" }, one.operation),
       whole && el("p", {}, el("b", {}, show(whole.change)), ` on average over ${plural(whole.tapes, "tape")}, 95% interval ${show(whole.low)} to ${show(whole.high)}; ${whole.better} is better; `,
@@ -136,7 +140,7 @@ function scatter(points, whole) {
   const step = Math.max(1, Math.ceil(points.length / 1500));
   points.forEach((point, i) => {
     if (i % step) return;
-    const look = { degraded: "bad", improved: "good" }[point.verdict] || "";
+    const look = { "-1": "bad", 1: "good" }[point.way] || "";
     const dot = svg("circle", { class: `dot ${look}`, cx: x(i), cy: y(point.change), r: points.length > 300 ? 2.4 : 3.4 });
     const title = svg("title", {}); title.textContent = `${point.tape}: ${percent(point.change)}`; dot.append(title);
     dot.addEventListener("click", () => { tab("results"); show(point.number); });

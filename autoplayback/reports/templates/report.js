@@ -9,14 +9,17 @@ const PAGE = 50;
 const blocks = new Map();
 const view = { off: new Set(), text: "", tab: "results", tape: null, opened: new Map(), data: null };
 
+// Characters that nobody sees, or that turn the direction of what follows: shown as what they are.
+const visible = text => typeof text !== "string" ? text : text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, sign => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 function el(name, attributes, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes || {})) {
     if (key === "onclick") node.addEventListener("click", value);
     else if (key === "vars") for (const [name, v] of Object.entries(value)) node.style.setProperty(name, v);
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value);
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, visible(value));
   }
-  node.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false && child !== ""));
+  node.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false && child !== "").map(visible));
   return node;
 }
 
