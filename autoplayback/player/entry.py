@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,12 +46,22 @@ def locate(declaration: Declaration) -> Entry:
     if declaration.shape is Shape.ASGI or inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
         importlib.import_module("asyncio")
     if declaration.shape in (Shape.WSGI, Shape.ASGI):
-        return Entry(declaration, None, name, value() if called else value)
+        return Entry(declaration, None, name, _complete(value() if called else value))
     static = inspect.getattr_static(owner, name) if isinstance(owner, type) else None
     method = isinstance(owner, type) and not isinstance(static, (staticmethod, classmethod))
     return Entry(
         declaration, owner if method else None, name, value, signature_of(static if method else value, receives=method)[0]
     )
+
+
+def _complete(application: Any) -> Any:
+    """A web application with all its code imported: Django's takes in its views with the first request, which here would be each
+    tape's. A URLconf that can't be imported raises in the request, as it does in production."""
+    handlers = sys.modules.get("django.core.handlers.base")
+    if handlers is not None and isinstance(application, handlers.BaseHandler):
+        with contextlib.suppress(Exception):
+            importlib.import_module("django.urls").get_resolver().url_patterns  # noqa: B018  # a property that imports
+    return application
 
 
 def find(target: str) -> tuple[Any, str, Any]:

@@ -173,6 +173,15 @@ def undeclared(event: str, what: str, frame: FrameType | None, at: int) -> Miss:
     )
 
 
+def importing(frame: FrameType | None) -> bool:
+    """Whether a frame belongs to the import of a module."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_back is not None and "importlib" in frame.f_back.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def writes(event: str) -> bool:
     """Whether an audit event is about acting on the world rather than asking it."""
     return not event.startswith(("socket.get", "open(read)", "os.listdir", "os.scandir", "socket.connect"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
@@ -157,9 +158,12 @@ class Session:
         """Whether this is inside a call which isn't on the tape, and which the config wants made all the same."""
         return current.get() is self.scope.muted
 
-    def refused(self, event: str, what: str) -> Diverged:
+    def refused(self, event: str, what: str) -> BaseException:
         """The sandbox refused undeclared I/O; what comes back is to be raised where it was tried."""
-        miss = misses.undeclared(event, what, sys._getframe(2), self._answered)
+        frame = sys._getframe(2)
+        if event == "socket.bind" and misses.importing(frame):
+            return PermissionError(errno.EPERM, f"autoplayback: {event}({what}) is refused")  # urllib3 and others probe for IPv6
+        miss = misses.undeclared(event, what, frame, self._answered)
         with self._lock:
             if len(self.misses) < SHOWN:
                 self.misses.append(miss)

@@ -218,6 +218,41 @@ def test_a_miss_in_a_task_group_diverges(tmp_path: Path) -> None:
     assert result.misses[0].target == "svc:load"
 
 
+def test_a_module_imported_by_the_operation_may_probe_for_ipv6(tmp_path: Path) -> None:
+    """As urllib3 does: refused like at the service's own import, it is no divergence; one by the operation's own code is."""
+    code = """
+    def load(key): return [key]
+    def send(value): pass
+
+    def operation(key):
+        import probing
+        return load(key), probing.HAS
+    """
+    service = Service(tmp_path, code)
+    service.code(
+        """
+    import socket
+
+    def probe():
+        try:
+            with socket.socket(socket.AF_INET6) as one:
+                one.bind(("::1", 0))
+            return "perhaps"
+        except OSError:
+            return "perhaps"
+
+    HAS = probe()
+    """,
+        "probing",
+    )
+    service.record("import svc; svc.operation('a')")
+    [result] = service.replay()
+    assert result.verdict is Verdict.EQUAL, result.misses
+    change(service, "probing.HAS", "probing.probe()")
+    [result] = service.replay()
+    assert result.verdict is Verdict.DIVERGED
+
+
 def test_reading_on_past_the_recorded_reader_diverges(tmp_path: Path) -> None:
     """A stream that the recorded reader left early has no more items to give."""
     service = Service(tmp_path, SHAPES, SHAPES_CONFIG)
