@@ -32,6 +32,8 @@ class PresetTarget:
     """Which of its calls act on the world: one that is recorded and not made again is a difference."""
     trusts: tuple[str, ...] = ()
     """Further packages whose classes its answers are made of (exceptions of a library below, say)."""
+    reads: bool = False
+    """An input, also where the preset is declared under `outputs`: it isn't what the operation did."""
     missing: Any = ...
     """Given where the tape has no answer, unless the config says otherwise; Ellipsis: nothing is."""
 
@@ -47,7 +49,7 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
     Raises ConfigError for a name no preset has.
     """
     from autoplayback.errors import ConfigError
-    from autoplayback.interception.target import Declaration
+    from autoplayback.interception.target import Declaration, Role
 
     if name not in names():
         raise ConfigError((place, f"there is no preset {name!r}; there are: {', '.join(names())}"))
@@ -59,7 +61,7 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
         settings = _settings(entry, target)
         found.append(
             Declaration(
-                role,
+                Role.INPUT if target.reads else role,
                 target.target,
                 alias,
                 None,

@@ -64,8 +64,11 @@ def empty(at):
 """
 
 MAIL = """
-import smtplib
+import functools, smtplib, socket
 from email.message import EmailMessage
+from email.utils import make_msgid
+
+host = functools.cache(socket.getfqdn)  # as Django keeps it, for the rest of the process
 
 def letter(at):
     message = EmailMessage()
@@ -74,6 +77,15 @@ def letter(at):
     message.add_attachment(b"invoice", maintype="application", subtype="pdf", filename="i.pdf")
     with smtplib.SMTP("127.0.0.1", int(at)) as server:
         return server.send_message(message)
+
+def numbered(at):
+    message = EmailMessage()
+    message["From"], message["To"], message["Message-ID"] = "me@example.org", "you@example.org", make_msgid(domain=host())
+    with smtplib.SMTP("127.0.0.1", int(at), local_hostname=host()) as server:
+        return server.send_message(message)
+
+def renumbered(at):
+    return numbered(at)
 """
 
 PROGRAMS = """
@@ -144,10 +156,11 @@ def test_mail_that_was_sent_is_compared(tmp_path):
     story = Story(tmp_path, MAIL, presets=[], more="outputs:\n  - preset: smtplib\n")
     with post_office() as port:
         story.record(port)
-        assert len(Mail.letters) == 1
-        story.assert_all_equal()
+        assert len(Mail.letters) == 3
+        replay = story.replay()  # whichever mail was the first to ask for the host's name
+        assert replay.verdicts == {"equal": 3}, replay.failures()
         result = story.changed(("has been shipped", "was lost"))["letter"]
-        assert len(Mail.letters) == 1
+        assert len(Mail.letters) == 3
     assert result["verdict"] == "different", result
     assert "smtplib.sendmail" in str(result["differences"])
 
