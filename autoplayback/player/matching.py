@@ -14,7 +14,7 @@ A matcher isn't locked: whoever asks from several threads holds a lock over `tak
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,10 @@ Key = Any
 NOW = "\0now"
 DEPTH = 50
 """How deep in an argument a time is looked for."""
+
+
+Reading = Callable[[bytes, Call | None], Key | None]
+"""How one tier knows arguments: those of a recorded call, or (None) of the replay's; None where it has no say."""
 
 
 @dataclass(slots=True)
@@ -50,7 +54,8 @@ class Group:
     taken: set[int] = field(default_factory=set)
     by_bytes: dict[tuple[int | None, bytes], Key] = field(default_factory=dict)
     exact: dict[Key, deque[Call]] = field(default_factory=dict)
-    siblings: dict[Key, deque[Call]] | None = None
+    siblings: dict[str, dict[Key, list[Call]]] = field(default_factory=dict)
+    """By tier, the calls on handles by how those came to be."""
     relaxed: dict[Key, deque[Call]] | None = None
     timed: dict[Key, deque[Call]] | None = None
     order: dict[int | None, deque[Call]] = field(default_factory=dict)
@@ -108,13 +113,19 @@ class Matcher:
             return self._output(group, receiver, arguments)
         if (call := self._first(group, group.exact.get(self._exact(group, receiver, arguments)))) is not None:
             return Found(call, "exact")
-        if receiver is not None and (sibling := self._sibling(group, receiver, arguments)) is not None:
+        if receiver is not None and (sibling := self._sibling(group, receiver, "exact", self._plain(target), arguments)):
             return sibling
         if (call := self._relaxed(group, receiver, arguments)) is not None:
             return Found(call, "relaxed")
         if (call := self._timed(group, receiver, arguments, now)) is not None:
             return Found(call, "time")
-        return None
+        return None if receiver is None else self._sibling(group, receiver, "time", self._timely(target, now), arguments)
+
+    def _plain(self, target: Target) -> Reading:
+        return lambda arguments, call: self._arguments(target, arguments, call)
+
+    def _timely(self, target: Target, now: Window) -> Reading:
+        return lambda arguments, call: self._timeless(target, arguments, call, now if call is None else self._span)
 
     def same_handle(self, receiver: int | None) -> int | None:
         """One number for all handles that came into the operation alike: any connection of a pool stands for another."""
@@ -133,14 +144,18 @@ class Matcher:
         taken = {seq for group in self._groups.values() for seq in group.taken}
         return [call.seq for call in tape.calls if call.seq not in taken]
 
-    def _sibling(self, group: Group, receiver: int, arguments: bytes) -> Found | None:
-        if group.siblings is None:
-            group.siblings = {}
+    def _sibling(self, group: Group, receiver: int, tier: str, read: Reading, arguments: bytes) -> Found | None:
+        """The call that asked the same, as a tier reads it, of another handle which came to be in the same way."""
+        mine = read(arguments, None)
+        if mine is None:
+            return None
+        known = group.siblings.get(tier)
+        if known is None:
+            known = group.siblings[tier] = {}
             for call in group.calls:
-                if call.receiver is not None:
-                    key = (self._origin(call.receiver), self._arguments(group.target, call.arguments, call))
-                    group.siblings.setdefault(key, deque()).append(call)
-        for call in group.siblings.get((self._origin(receiver), self._arguments(group.target, arguments, None)), ()):
+                if call.receiver is not None and (key := read(call.arguments, call)) is not None:
+                    known.setdefault((self._origin(call.receiver), key), []).append(call)
+        for call in known.get((self._origin(receiver), mine), ()):
             if call.seq not in group.taken and (exchanged := self._exchanged(receiver, call)) is not None:
                 group.taken.add(call.seq)
                 return Found(call, "sibling", exchanged)
@@ -210,17 +225,20 @@ class Matcher:
 
     def _timed(self, group: Group, receiver: int | None, arguments: bytes, now: Window) -> Call | None:
         """The call that asked the same at its own time: what lies within an operation's span, on both sides, is its «now»."""
-        ignore, only = relaxation(group.target)
-        mine = timeless(self._values(group.target, arguments, None, ignore, only), now)
+        mine = self._timeless(group.target, arguments, None, now)
         if mine is None:
             return None
         if group.timed is None:
             group.timed = {}
             for call in group.calls:
-                other = timeless(self._values(group.target, call.arguments, call, ignore, only), self._span)
+                other = self._timeless(group.target, call.arguments, call, self._span)
                 if other is not None:
                     group.timed.setdefault((self.same_handle(call.receiver), other), deque()).append(call)
         return self._first(group, group.timed.get((receiver, mine)))
+
+    def _timeless(self, target: Target, arguments: bytes, call: Call | None, now: Window) -> Key | None:
+        ignore, only = relaxation(target)
+        return timeless(self._values(target, arguments, call, ignore, only), now)
 
     def _first(self, group: Group, queue: deque[Call] | None) -> Call | None:
         while queue:

@@ -34,6 +34,14 @@ def pair(at):
     third = other.execute("select 3").fetchone()
     one.close(); other.close()
     return first, second, third
+
+def stamped(at):
+    from datetime import datetime
+    connection = sqlite3.connect(at)
+    connection.execute("create table log (what, at)")
+    for what in ("begun", "done"):
+        connection.cursor().execute("insert into log values (?, ?)", (what, datetime.now()))
+    connection.commit()
 '''
 
 
@@ -52,3 +60,13 @@ def test_moving_a_statement_to_another_connection_diverges(tmp_path):
     moved = story.changed(('one.execute("select 2")', 'other.execute("select 2")'))
     assert swapped["pair"]["verdict"] == "equal", swapped
     assert moved["pair"]["verdict"] == "diverged", moved
+
+
+def test_a_dropped_statement_does_not_strand_those_after_it_that_hold_their_own_time(tmp_path):
+    """The next cursor takes the place of the one that is gone, whatever time it writes: what was dropped is told, that alone."""
+    story = Story(tmp_path, SERVICE, presets=["sqlite3"])
+    story.record(":memory:", "stamped")
+    [dropped] = story.changed(('("begun", "done")', '("done",)')).values()
+    assert dropped["verdict"] == "different", dropped
+    [difference] = dropped["differences"]
+    assert "begun" in str(difference["recorded"])
