@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from autoplayback.interception import handles
-from autoplayback.presets import PresetTarget, _acts, _sqlalchemy
+from autoplayback.presets import PresetTarget, _acts, _django, _sqlalchemy
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter
 
@@ -63,4 +63,5 @@ TARGETS = (
     *_pool("ConnectionPool"),
     *_pool("AsyncConnectionPool"),
     *_sqlalchemy.TARGETS,
+    *_django.TARGETS,
 )

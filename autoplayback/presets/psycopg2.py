@@ -6,7 +6,7 @@ comes from a tape is empty; its class, text, `pgcode` and `pgerror` are there.
 
 from __future__ import annotations
 
-from autoplayback.presets import PresetTarget, _acts, _sqlalchemy
+from autoplayback.presets import PresetTarget, _acts, _django, _sqlalchemy
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter
 
@@ -17,4 +17,5 @@ TARGETS = (
     *(PresetTarget(f"psycopg2._psycopg:{name}", f"psycopg2.{name}", handle=True) for name in ("register_type", "quote_ident")),
     PresetTarget("psycopg2.sql:Composable.as_string", "psycopg2.sql.as_string", handle=True),
     *_sqlalchemy.TARGETS,
+    *_django.TARGETS,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autoplayback.presets import PresetTarget, _acts, _aiosqlite, _sqlalchemy
+from autoplayback.presets import PresetTarget, _acts, _aiosqlite, _django, _sqlalchemy
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter, Split
 
@@ -34,4 +34,5 @@ TARGETS = (
     PresetTarget("sqlite3.dbapi2:connect", "sqlite3.connect", handle=True, acts=_acts.sql),
     *_aiosqlite.TARGETS,
     *_sqlalchemy.TARGETS,
+    *_django.TARGETS,
 )
