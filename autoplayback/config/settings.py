@@ -107,8 +107,8 @@ class Compare(_Settings, frozen=True):
     calls: Literal["count", "strict"] = "count"
     """`strict`: another number of calls of an input is a difference; `count`: it is only reported."""
     order: Literal["thread", "strict", "any"] | None = None
-    """The order of outputs and writes among each other: `thread`, the default, compares those that one thread or task makes;
-    `strict` all of them; `any` none. The calls of one output are compared in their order anyway."""
+    """The order of outputs and writes among each other: `thread`, the default, compares those that the operation's own thread or
+    task makes; `strict` all of them; `any` none. The calls of one output are compared in their order anyway."""
     clock: Literal["now", "exact"] = "now"
     """`now`: a time that the operation made itself while it ran equals the one its replay made; `exact`: it must be the same."""
     duration: NotNegative | Allowance | None = None

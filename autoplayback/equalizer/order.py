@@ -1,8 +1,9 @@
 """In which order an operation acted on the world: to reserve and then to charge is not to charge and then to reserve.
 
 Calls of one output are compared in their order anyway. What is looked at here is the order across outputs, and among the
-writes of presets (statements, requests). Two acts have an order only where something keeps them in it: one thread or task of the
-replay made both, and in production one had ended before the other began. What several threads do at once comes as it comes.
+writes of presets (statements, requests). Two acts have an order only where something keeps them in it: the thread or task that
+entered the operation made both (or one other made all acts, of an operation that did nothing at once in production), and in
+production one had ended before the other began. What a pool's threads do comes as it comes.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ def disorder(recorded: Tape, replayed: Tape, book: Rulebook) -> tuple[RawDiffere
         return None, ""
     compared = _compared(recorded, book)
     made = [(new, call) for new, call in made if call.seq in compared]
-    lanes = playback.lanes
-    found = _exchanged([(lanes[new] if new < len(lanes) and wanted == "thread" else 0, call) for new, call in made])
+    kept = made if wanted == "strict" else _kept(made, recorded, playback.lanes)
+    found = _exchanged(kept)
     if found is not None:
         first, second = (f"{call.target.name}({showing.called(call, 60)})" for call in found)
         return RawDifference(PLACE, f"{first}, then {second}", f"{second}, then {first}"), ""
-    over = _exchanged([(0, call) for _, call in made])
+    over = _exchanged(made)
     if over is None:
         return None, ""
     first, second = (call.target.name for call in over)
@@ -50,15 +51,36 @@ def disorder(recorded: Tape, replayed: Tape, book: Rulebook) -> tuple[RawDiffere
     )
 
 
+def _kept(made: list[tuple[int, Call]], recorded: Tape, lanes: tuple[int, ...]) -> list[tuple[int, Call]]:
+    """The acts that something kept in order: of the operation's own thread or task, or all where one other made them all."""
+    if not lanes:
+        return made
+    by = [lanes[new] if new < len(lanes) else 0 for new, _ in made]
+    if len(set(by)) == 1 and (by[0] == 0 or not _at_once(recorded)):
+        return made
+    return [pair for pair, lane in zip(made, by, strict=True) if lane == 0]
+
+
+def _at_once(recorded: Tape) -> bool:
+    """Whether two calls overlapped in production; a stream's don't count, as its reader goes on within it."""
+    ended = 0
+    for call in recorded.calls:
+        if call.outcome.items is not None:
+            continue
+        if call.started < ended:
+            return True
+        ended = call.started + call.duration
+    return False
+
+
 def _exchanged(made: list[tuple[int, Call]]) -> tuple[Call, Call] | None:
-    """Of (lane, recorded call) in the order of the replay, the first two of a lane that production made the other way round."""
-    latest: dict[int, Call] = {}
-    for lane, call in made:
-        before = latest.get(lane)
-        if before is None or call.started > before.started:
-            latest[lane] = call
-        if before is not None and call.seq < before.seq and call.started + call.duration <= before.started:
-            return call, before
+    """The first two, of recorded calls in the order of the replay, that production made the other way round."""
+    latest: Call | None = None
+    for _, call in made:
+        if latest is not None and call.seq < latest.seq and call.started + call.duration <= latest.started:
+            return call, latest
+        if latest is None or call.started > latest.started:
+            latest = call
     return None
 
 

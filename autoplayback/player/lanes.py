@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 
 
 class Lanes:
-    """The threads and tasks of one replay, numbered in the order of their first call, so that two replays agree on them."""
+    """The threads and tasks of one replay: 0 is the one which entered the operation, the others are numbered in the order of
+    their first call, so that two replays agree on them."""
 
     def __init__(self) -> None:
         self._of: list[int] = []
@@ -18,8 +19,15 @@ class Lanes:
         self._tasks: MutableMapping[Hashable, int] = WeakKeyDictionary()
         self._next = 0
 
+    def enter(self) -> None:
+        """Notes who is about to run the operation."""
+        self._lane()
+
     def note(self) -> None:
         """Notes who makes the next call."""
+        self._of.append(self._lane())
+
+    def _lane(self) -> int:
         task = _task()
         known: MutableMapping[Hashable, int] = self._tasks if task is not None else self._threads  # type: ignore[assignment]
         key = task if task is not None else threading.get_ident()  # gevent's, where it has taken threads over: a greenlet's
@@ -27,11 +35,11 @@ class Lanes:
         if lane is None:
             lane = known[key] = self._next
             self._next += 1
-        self._of.append(lane)
+        return lane
 
     def told(self) -> tuple[int, ...]:
-        """The lane of each call, in their order; empty where one made them all."""
-        return tuple(self._of) if self._next > 1 else ()
+        """The lane of each call, in their order; empty where the operation's own made them all."""
+        return tuple(self._of) if any(self._of) else ()
 
 
 def _task() -> Hashable | None:

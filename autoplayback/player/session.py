@@ -100,6 +100,7 @@ class Session:
         self.draft.operation = self.tape.operation
         self.draft.metadata = {}
         self.draft.arguments = self.draft.encoder.arguments(args, kwargs)
+        self._lanes.enter()
         if self.on_begin is not None:
             self.on_begin()
         self._cpu = process_time_ns()

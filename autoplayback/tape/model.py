@@ -130,7 +130,8 @@ class Playback:
     raised: str = ""
     """`file:line in function` of the service's own frame that the operation's exception came from."""
     lanes: tuple[int, ...] = ()
-    """Per replayed call the thread or task that made it, numbered in the order of first calls; empty where one made them all."""
+    """Per replayed call the thread or task that made it: 0 is the operation's own, others are numbered in the order of their
+    first calls; empty where the operation's own made them all."""
 
 
 @dataclass(frozen=True, slots=True)

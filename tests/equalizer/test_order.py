@@ -51,12 +51,24 @@ def test_writes_of_presets_count_like_outputs() -> None:
 
 
 def test_what_threads_exchange_is_told_and_no_difference() -> None:
-    """Threads come as they come; but where one of them exchanged two of its own calls, that is one."""
+    """Threads come as they come; but where the operation's own exchanged two of its calls, that is one."""
     found = judged((1, 0), CHARGE, RESERVE, lanes=(0, 1))
     assert found.verdict is Verdict.EQUAL
     assert "charge and reserve changed their order" in found.notes[-1]
     assert judged((1, 0), CHARGE, RESERVE, lanes=(0, 1), order="strict").verdict is Verdict.DIFFERENT
     assert judged((2, 1, 0), CHARGE, LOG, RESERVE, lanes=(0, 1, 0)).differences[0].recorded.startswith("charge")
+
+
+def test_a_pools_thread_may_do_at_replay_what_several_did() -> None:
+    """Answers come at once there, so that one takes all the work: in order only if nothing was done at once in production."""
+    assert judged((1, 0), CHARGE, RESERVE, lanes=(1, 1)).verdict is Verdict.DIFFERENT
+    assert judged((1, 0, 2, 3), CHARGE, RESERVE, CHARGE, RESERVE, lanes=(1, 1, 2, 2)).verdict is Verdict.EQUAL
+    look = Sent("look", {"at": 1}, "input")
+    recorded = tape("ok", CHARGE, RESERVE, look, look)
+    calls = (*recorded.calls[:2], replace(recorded.calls[2], duration=5_000), recorded.calls[3])
+    at_once = replace(recorded, calls=calls)
+    assert compare(at_once, replayed(at_once, 1, 0, 2, 3, lanes=(1, 1, 1, 1))).verdict is Verdict.EQUAL
+    assert compare(at_once, replayed(at_once, 1, 0, 2, 3, lanes=(0, 0, 1, 1))).verdict is Verdict.DIFFERENT
 
 
 def test_calls_that_overlapped_in_production_had_no_order() -> None:
