@@ -1,7 +1,8 @@
 """What Python runs at start. Three ways lead to `start`, and any of them may come first:
 
 - `autoplayback_init.pth`, which the wheel puts beside site-packages: one line that looks at the environment variable before
-  it imports anything of ours, so that a process which isn't recorded pays nothing. From Python 3.15 on `autoplayback_init.start`
+  it imports anything of ours, so that a process which isn't recorded pays next to nothing: what else there is to do stands in a
+  string, which is compiled only where the variable is set. From Python 3.15 on `autoplayback_init.start`
   (PEP 829) takes its place; such a file can only name a function, so there the variable is looked at in `start`.
 - `sitecustomize.py` in this folder, put on PYTHONPATH by `autoplayback run`, for installs without .pth files (`pip --target`);
 - `import autoplayback.auto` in the service's own code, for programs which skip `site` altogether (PyInstaller, `python -S`).
