@@ -101,6 +101,8 @@ _SOUGHT: Final = ("token", "cookie", "apikey", "privatekey", "accesskey", "passw
 """The words of the defaults."""
 _HINTS: Final = (b"ok", b"key", b"pass", b"cre")
 """What several of them have in common: one search that finds nothing does for all of those."""
+_RARE: Final = b"zqxjkvbpygfwmucldrhsnioate"
+"""Letters, the rarest in texts first."""
 APART: Final = b"\xc1"
 """Put between documents that are looked at together, where it keeps words from forming: MessagePack has no such byte."""
 _BUT_LETTERS: Final = bytes(byte for byte in _NO_LETTERS if byte != APART[0])
@@ -115,13 +117,13 @@ class Sieve:
 
     def __init__(self, words: Iterable[str] = ()) -> None:
         """`words` are further names to look for, their letters only; case doesn't matter."""
-        self._groups: dict[bytes, list[bytes]] = {}
+        self._groups: dict[tuple[int, bytes], list[bytes]] = {}
         sought = [word.encode() for word in (*_SOUGHT, *words)]
         self.shortest = min(map(len, sought))
         """Letters of the shortest word."""
         for word in sought:
             hint = next((hint for hint in _HINTS if hint in word), word)
-            self._groups.setdefault(hint, []).append(word)
+            self._groups.setdefault((min(hint, key=_RARE.index), hint), []).append(word)
 
     def may_hold(self, data: bytes) -> bool:
         """Whether a proper look is needed."""
@@ -130,4 +132,7 @@ class Sieve:
         if b"@" in data and b"://" in data:
             return True
         letters = data.translate(_LOWER, _BUT_LETTERS)
-        return any(hint in letters and any(word in letters for word in words) for hint, words in self._groups.items())
+        for (rare, hint), words in self._groups.items():
+            if rare in letters and hint in letters and any(word in letters for word in words):  # a single letter costs nothing
+                return True
+        return False

@@ -37,8 +37,8 @@ _REASONS = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: DISK_FULL, errno.EACCES: NOT_
 
 Finish = Callable[[Rendered], Tape | None]
 """Sees a tape's payload; gives another tape in its place, or None."""
-Ready = tuple[Facts, bytes]
-"""A tape to be compressed: what it is found by, and its payload."""
+Ready = tuple[Facts, list[bytes]]
+"""A tape to be compressed: what it is found by, and its payload in pieces."""
 
 
 class Writer:
@@ -182,7 +182,7 @@ class Writer:
             stage = NOT_REDACTED
             changed = self._finish(rendered) if self._finish is not None else None
             stage = NOT_RENDERED
-            return (drafted_facts(draft), rendered.data) if changed is None else (facts(changed), payload.dump(changed))
+            return (drafted_facts(draft), rendered.pieces) if changed is None else (facts(changed), [payload.dump(changed)])
         except Exception as error:  # of any value's making: it costs this tape
             self._lose(f"{stage}: {type(error).__name__}", 1)
             return None

@@ -7,7 +7,6 @@ which stay in the processor's cache on their way through a handful of calls to C
 from __future__ import annotations
 
 import struct
-from gc import get_referents
 from itertools import chain
 from typing import Any, Final
 
@@ -25,7 +24,7 @@ _WIDE: Final = 64
 _NUMBERS: Final = frozenset({bool, int, float})
 _HEAD: Final = struct.Struct(">BIB")
 _LENGTH: Final = struct.Struct(">BI")
-_EXT32, _BIN32, _ARRAY16, _FOUR = 0xC9, 0xC6, 0xDC, b"\x94"
+_EXT32, _BIN32, _ARRAY16, _ARRAY32, _FOUR = 0xC9, 0xC6, 0xDC, 0xDD, b"\x94"
 _TABLE: Final = _FOUR + packb(Code.MAP)
 
 _all_dicts: Final = frozenset({dict}).issuperset
@@ -37,66 +36,76 @@ _flat: Final = chain.from_iterable
 
 def table(values: list[Any], limit: int) -> bytes | None:
     """The document of such a list; None where it is another one, or has more than `limit` values."""
-    columns = _columns(values, limit)
-    if columns is None:
-        return None
-    numbers: list[bytes] = []
-    shown: list[bytes] = []
-    for column in columns.values():
-        packed = packb(column, None, STRICT)  # raises TypeError for all that isn't MessagePack's own, but for bytearrays and such
-        kind = type(column[0])
-        if kind in _NUMBERS and _adds_up(column):
-            numbers.append(packed)
-            shown.append(b"\xc0")
-        elif (kind is str and _joins(column)) or _all_atoms(map(type, column)):
-            shown.append(packed)
-        else:
-            return None
-    apart = _array(numbers)
-    rest = [_LENGTH.pack(_BIN32, sum(map(len, apart))), *apart, packb(list(columns), None, STRICT), *_array(shown)]
-    return b"".join([_HEAD.pack(_EXT32, len(_TABLE) + sum(map(len, rest)), Code.MANY), _TABLE, *rest])
-
-
-def _columns(values: list[Any], limit: int) -> dict[str, list[Any]] | None:
     if type(values[0]) is not dict:
         return None
     names = list(values[0])
     width = len(names)
     if not 0 < width <= _WIDE or width * len(values) > limit or not _all_strings(map(type, names)):
         return None
-    columns: list[list[Any]] = [[] for _ in names]
-    once = True
+    columns = [_Column() for _ in names]
+    keys = packb(names * _CHUNK, None, STRICT) if len(values) >= _CHUNK else b""
+    once, number = True, 0
     for start in range(0, len(values), _CHUNK):
         rows = values[start : start + _CHUNK]
-        cells = width * len(rows)
-        # Of a dict whose keys are plain strings the collector is told the values only. Were there another key among these, there
-        # would be more than its length says: so no key is compared whose class could have a say in it.
-        if not _all_dicts(map(type, rows)) or len(get_referents(*rows)) != cells or list(_flat(rows)) != names * len(rows):
+        if not _all_dicts(map(type, rows)):
+            return None
+        # Packed, since packing refuses a key which isn't exactly a string; comparing keys could run code of the service.
+        if packb(list(_flat(rows)), None, STRICT) != (keys if len(rows) == _CHUNK else packb(names * len(rows), None, STRICT)):
             return None
         inside = list(_flat(map(dict.values, rows)))
-        if len(inside) != cells:
+        if len(inside) != width * len(rows):
             return None
         for at, column in enumerate(columns):
-            column.extend(inside[at::width])
+            if not column.add(inside[at::width]):
+                return None
         once = once and held_once(rows)
+        number += len(rows)
     if not once and not distinct(values):
         return None
-    return dict(zip(names, columns, strict=True))
+    apart = _array([column.packed(number) for column in columns if column.numbers])
+    shown = _array([b"\xc0" if column.numbers else column.packed(number) for column in columns])
+    rest = [_LENGTH.pack(_BIN32, sum(map(len, apart))), *apart, packb(names, None, STRICT), *shown]
+    return b"".join([_HEAD.pack(_EXT32, len(_TABLE) + sum(map(len, rest)), Code.MANY), _TABLE, *rest])
 
 
-def _adds_up(column: list[Any]) -> bool:
-    """Whether a column which could be packed holds nothing but numbers: told at a quarter of what its types would cost."""
+class _Column:
+    """The values under one key."""
+
+    __slots__ = ("numbers", "pieces")
+
+    def __init__(self) -> None:
+        self.numbers = True
+        """Whether there are only numbers in it."""
+        self.pieces: list[bytes] = []
+
+    def add(self, cells: list[Any]) -> bool:
+        """Packs more of it; False where there is more in it than atoms."""
+        packed = packb(cells, None, STRICT)  # raises TypeError for what isn't MessagePack's own: left are containers, bytearrays
+        self.pieces.append(packed[1 if len(cells) < 16 else 3 :])
+        kind = type(cells[0])
+        if kind in _NUMBERS and _adds_up(cells):
+            return True
+        self.numbers = False
+        return (kind is str and _joins(cells)) or _all_atoms(map(type, cells))
+
+    def packed(self, number: int) -> bytes:
+        """All of it, as an array of so many."""
+        return b"".join([_LENGTH.pack(_ARRAY32, number), *self.pieces])
+
+
+def _adds_up(cells: list[Any]) -> bool:
+    """Whether cells which could be packed are nothing but numbers: told at a quarter of the cost of asking for their types."""
     try:
-        sum(column)
+        sum(cells)
     except (TypeError, OverflowError):
         return False
     return True
 
 
-def _joins(column: list[Any]) -> bool:
-    """Whether a column which could be packed holds nothing but strings."""
+def _joins(cells: list[Any]) -> bool:
+    """Whether cells which could be packed are nothing but strings."""
     try:
-        "".join(column)
+        "".join(cells)
     except TypeError:
         return False
     return True

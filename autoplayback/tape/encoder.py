@@ -13,11 +13,13 @@ from autoplayback.tape import columns, plans
 from autoplayback.tape.names import type_name
 from autoplayback.tape.plainness import CONTAINERS, PLAIN, is_plain
 from autoplayback.tape.walk import CarefulWalk, Handles, TooMany, Walk
-from autoplayback.tape.wire import ATOMS, DEPTH, STRICT, Code, Ext, pack, packb
+from autoplayback.tape.wire import ATOMS, DEPTH, STRICT, Code, Ext, large, pack, packb
 
 LIMIT: Final = 256 * 1024 * 1024
 """Bytes: a value that surely needs more becomes an opaque leaf instead of a pause of the service."""
 _SMALL: Final = frozenset({int, float, bool, type(None)})
+_LARGE: Final = 64 << 10
+"""Characters or bytes from which on a text or blob is packed by hand; its length takes the longest of three forms."""
 _SHALLOW: Final = 4
 """Containers in each other, where the service left us no room to recurse."""
 
@@ -42,8 +44,10 @@ class Encoder:
         """The document of any value."""
         kind = type(value)
         try:
-            if kind in _SMALL or (kind in ATOMS and len(value) <= self.limit):
+            if kind in _SMALL:
                 return packb(value)
+            if kind in ATOMS and (size := len(value)) <= self.limit:
+                return packb(value) if size < _LARGE else large(value)
             if kind in CONTAINERS and (document := self._plain(value)) is not None:
                 return document
         except Exception:  # not plain after all: an integer over 64 bits, a lone surrogate, a change in mid-look
@@ -58,8 +62,10 @@ class Encoder:
             if not kwargs and len(args) == 1:
                 value = args[0]
                 kind = type(value)
-                if kind in _SMALL or (kind in ATOMS and len(value) <= self.limit):
+                if kind in _SMALL or (kind in ATOMS and len(value) < _LARGE):
                     return b"\x92\x91" + packb(value) + b"\x80"
+                if kind in ATOMS and len(value) <= self.limit:
+                    return b"".join((b"\x92\x91", large(value), b"\x80"))
                 if kind in CONTAINERS and (inner := self._plain(value)) is not None:
                     return b"\x92\x91" + inner + b"\x80"
             elif _all_atoms(map(type, args)) and (not kwargs or _all_atoms(map(type, kwargs.values()))):

@@ -12,10 +12,15 @@ from typing import Any, Final, NamedTuple
 import ormsgpack
 
 from autoplayback.errors import TapeError
+from autoplayback.originals import random_bytes
 from autoplayback.tape.draft import Draft
 from autoplayback.tape.migrations import VERSION, migrated
 from autoplayback.tape.model import Call, End, HandleNote, Miss, Outcome, Playback, Tape, TargetNote
+from autoplayback.tape.wire import bin_head
 
+LARGE: Final = 64 << 10
+"""Bytes of a document from which on it isn't copied into the payload."""
+_DOCUMENTS: Final = frozenset({"receiver", "arguments", "outcome", "calls"})
 _FIRST, _ASKED, _VALUE, _ITEMS = (itemgetter(place) for place in (0, 3, 5, 6))
 
 
@@ -34,12 +39,18 @@ def dump(tape: Tape) -> bytes:
 class Rendered(NamedTuple):
     """The payload of a draft, and what went into it: late threads may still write to the draft itself."""
 
-    data: bytes
+    pieces: list[bytes]
+    """The payload: all of it, or cut around its large documents, since copying those costs more than all else."""
     targets: list[TargetNote]
     documents: list[bytes]
     """All encoded values."""
     metadata: Mapping[str, Any]
     environment: Mapping[str, Any]
+
+    @property
+    def data(self) -> bytes:
+        """The payload in one piece."""
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
 
 def drafted(draft: Draft) -> Rendered:
@@ -56,7 +67,6 @@ def drafted(draft: Draft) -> Rendered:
     targets = [target.note for target in notes]
     outcome = (draft.end._value_, draft.value, draft.items)
     payload = _payload(draft, outcome, targets, calls, tuple(dict.fromkeys(draft.encoder.opaque)))
-    data = _serialized(payload)
     documents = [payload["arguments"], outcome[1], *map(_ASKED, calls), *map(_VALUE, calls)]
     documents += [arguments for *_, arguments in payload["handles"]]
     documents += [note for _, note in payload["notes"]]
@@ -65,7 +75,29 @@ def drafted(draft: Draft) -> Rendered:
     for items in (outcome[2], *map(_ITEMS, calls)):
         if items:
             documents += items
-    return Rendered(data, targets, documents, payload["metadata"], draft.environment)
+    pieces = _cut(payload) if draft.size >= LARGE else [_serialized(payload)]
+    return Rendered(pieces, targets, documents, payload["metadata"], draft.environment)
+
+
+def _cut(payload: dict[str, Any]) -> list[bytes]:
+    """A payload in pieces. In the place of each large document a mark is packed, of which there is no other."""
+    held: dict[bytes, bytes] = {}
+
+    def place(value: Any) -> Any:
+        if type(value) is list or type(value) is tuple:
+            return [place(item) for item in value]
+        if type(value) is not bytes or len(value) < LARGE:
+            return value
+        mark = random_bytes(16)
+        held[mark] = value
+        return mark
+
+    rest = _serialized({name: place(value) if name in _DOCUMENTS else value for name, value in payload.items()})
+    pieces: list[bytes] = []
+    for mark, document in sorted(held.items(), key=lambda item: rest.index(item[0])):
+        before, rest = rest.split(b"\xc4\x10" + mark)
+        pieces += (before, bin_head(len(document)), document)
+    return [*pieces, rest]
 
 
 def _payload(

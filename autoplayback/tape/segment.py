@@ -83,6 +83,7 @@ class EntryWriter:
     def __init__(self) -> None:
         compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
         self._compress = compressor.compress
+        self._stream = compressor.compressobj
         self._compress_all = getattr(compressor, "multi_compress_to_buffer", None)  # zstandard's backend in C has it
 
     def entry(self, id: str, operation: str, started: int, seconds: float, outcome: str, calls: int,
@@ -90,13 +91,22 @@ class EntryWriter:
         """The entry of one tape, from the fields of its Summary and its payload."""
         return _entry((id, operation, started, seconds, outcome, calls, metadata), self._compress(payload))
 
-    def entries(self, tapes: Sequence[tuple[Facts, bytes]]) -> list[Entry]:
-        """The entries of many tapes at once. A compressor lets go of the interpreter while it works, and taking that back from
-        a busy service costs more than a small tape's compression: here it is done once, not for each tape."""
-        if len(tapes) < _TOGETHER or self._compress_all is None:
-            return [_entry(facts, self._compress(payload)) for facts, payload in tapes]
-        frames = self._compress_all([payload for _, payload in tapes])
+    def entries(self, tapes: Sequence[tuple[Facts, list[bytes]]]) -> list[Entry]:
+        """The entries of many tapes at once, whose payloads come in pieces.
+
+        A compressor lets go of the interpreter while it works, and taking that back from a busy service costs more than a small
+        tape's compression: here it is done once, not for each tape.
+        """
+        if len(tapes) < _TOGETHER or self._compress_all is None or max(len(pieces) for _, pieces in tapes) > 1:
+            return [_entry(facts, self._compressed(pieces)) for facts, pieces in tapes]
+        frames = self._compress_all([pieces[0] for _, pieces in tapes])
         return [_entry(facts, frame.tobytes()) for (facts, _), frame in zip(tapes, frames, strict=True)]
+
+    def _compressed(self, pieces: list[bytes]) -> bytes:
+        if len(pieces) == 1:
+            return self._compress(pieces[0])
+        stream = self._stream(size=sum(map(len, pieces)))
+        return b"".join([*map(stream.compress, pieces), stream.flush()])
 
     def of(self, summary: Summary, payload: bytes) -> Entry:
         """The entry of a tape that is there as a Summary."""

@@ -8,12 +8,13 @@ turned into a private tree of plain values and `Ext`s, which nobody else can tou
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Final
 
 import ormsgpack
 from ormsgpack import Ext, packb
 
-__all__ = ["STRICT", "Code", "Ext", "pack", "packb"]
+__all__ = ["STRICT", "Code", "Ext", "bin_head", "large", "pack", "packb"]
 
 STRICT: Final = (
     ormsgpack.OPT_PASSTHROUGH_DATACLASS
@@ -31,6 +32,22 @@ def pack(value: Any) -> bytes:
     and
     depth over ~1000."""
     return packb(value, None, STRICT)  # by position: a keyword, or functools.partial, costs as much again as packing a number
+
+
+def large(value: bytes | str) -> bytes:
+    """Packs a large text or blob, of up to 4 GiB: one copy, where `packb` lets a buffer grow. Raises UnicodeEncodeError."""
+    if type(value) is bytes:
+        return bin_head(len(value)) + value
+    data = value.encode()  # type: ignore[union-attr]  # a string, by the exact type
+    return _LENGTH(0xDB, len(data)) + data
+
+
+def bin_head(length: int) -> bytes:
+    """What stands in front of so many bytes of binary data."""
+    return _LENGTH(0xC6, length)
+
+
+_LENGTH: Final = struct.Struct(">BI").pack
 
 
 class Code:

@@ -10,10 +10,11 @@ import time
 import weakref
 from typing import Any
 
+import ormsgpack
 import pytest
 
 from autoplayback.tape.plainness import is_plain
-from autoplayback.tape.values import Encoder, Tagged, inspect, isdata
+from autoplayback.tape.values import Encoder, Tagged, Trust, inspect, isdata, rebuild
 from autoplayback.tape.walk import OBJECTS
 from tests.tape.samples import Line, Plain, Point
 
@@ -353,3 +354,15 @@ def test_a_large_table_is_no_web() -> None:
     encoder.encode([{"id": i, "tags": [i]} for i in range(OBJECTS)])
     encoder.encode([(i, "x") for i in range(OBJECTS + 1)])
     assert encoder.opaque == []
+
+
+@pytest.mark.parametrize("size", [(64 << 10) - 1, 64 << 10, 70_000])
+def test_large_texts_and_blobs_are_written_as_small_ones_are(size: int) -> None:
+    """They are packed by hand, to be copied once."""
+    for value in ("x" * size, "é" * size, b"\xff" * size):
+        assert Encoder().encode(value) == ormsgpack.packb(value)
+        assert inspect(Encoder().encode(value)) == value
+        assert inspect(Encoder().arguments((value,), {})) == [[value], {}]
+    lone = "x" * size + "\ud800"
+    assert rebuild(Encoder().encode(lone), Trust(frozenset(), {})) == lone
+    assert inspect(Encoder(limit=size - 1).encode("x" * size)).value == "too large"

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoplayback.cassettes.packing import drafted_facts, unpack
 from autoplayback.errors import NewerFormat, TapeError
 from autoplayback.tape import migrations, payload, ulid
 from autoplayback.tape.model import Call, End, HandleNote, Miss, Outcome, Playback, Tape, TargetNote
+from autoplayback.tape.segment import EntryWriter
+from tests.cassettes.making import draft
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 count = st.integers(0, 2**63)
@@ -146,3 +149,33 @@ def test_older_payloads_go_through_each_step(monkeypatch: pytest.MonkeyPatch) ->
     assert migrations.migrated({"version": 1})["path"] == "12"
     assert migrations.migrated({"version": 2, "path": "-"})["path"] == "-2"
     assert "path" not in migrations.migrated({"version": 3})
+
+
+@pytest.mark.parametrize("noise", [10, payload.LARGE, 3 * payload.LARGE])
+def test_a_draft_makes_the_payload_of_its_tape(noise: int) -> None:
+    """Small or large, in one piece or cut around large documents; and each encoded value is told, late threads or not."""
+    made = draft(calls=3, noise=noise)
+    made.calls[1].items = [b"\xa1x", made.calls[1].value]
+    made.calls[2].asked = made.encoder.arguments(("x" * noise,), {})
+    made.receiver = made.encoder.encode({"body": b"y" * noise})
+    made.notes.append(("seen", made.encoder.encode("z" * noise)))
+    made.calls.reverse()  # threads start calls in no order
+    tape = made.tape()
+    rendered = payload.drafted(made)
+    assert rendered.data == payload.dump(tape)
+    assert payload.load(rendered.data) == tape
+    assert (len(rendered.pieces) > 1) == (noise >= payload.LARGE)
+    assert sum(map(len, rendered.documents)) == sum(map(len, [
+        tape.arguments, tape.receiver or b"", tape.outcome.value, *(note for _, note in tape.notes),
+        *(part for call in tape.calls for part in (call.arguments, call.outcome.value, *(call.outcome.items or ())))]))
+    entry, = EntryWriter().entries([(drafted_facts(made), rendered.pieces)])
+    assert unpack(entry.data, made.id) == tape
+
+
+def test_tapes_written_together_are_those_written_alone() -> None:
+    """Many small ones, which are compressed in one go, and large ones among them."""
+    drafts = [draft(noise=noise) for noise in (10, 20, 30, 40)]
+    for some in (drafts, [*drafts, draft(noise=payload.LARGE)], drafts[:1]):
+        tapes = [(drafted_facts(each), payload.drafted(each).pieces) for each in some]
+        together = EntryWriter().entries(tapes)
+        assert [unpack(entry.data, each.id) for entry, each in zip(together, some, strict=True)] == [each.tape() for each in some]
