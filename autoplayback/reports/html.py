@@ -27,8 +27,12 @@ from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Summary
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_LARGEST = 4_800_000
+"""Bytes of the whole file."""
 _BUDGET = 3_400_000
-"""Bytes of compressed details in one file; beyond it a tape keeps its reason and first differences."""
+"""Bytes of compressed details in it; beyond it a tape keeps its reason."""
+_INDEX_BUDGET = 2_500_000
+"""Bytes of the compressed list of all results: where they don't suffice, reasons are cut shorter and shorter."""
 _BLOCK = 24
 """Results compressed together: enough to share their words, few enough to inflate at a click."""
 _DETAIL_LARGEST = 60_000
@@ -41,7 +45,9 @@ def write(stream: IO[str], results: Iterable[Result], summary: Summary, *, stric
     index = _Index()
     for result in results:
         index.add(result)
-    blocks = index.blocks()
+    listed = index.packed(summary, strict)
+    blocks = index.blocks(min(_BUDGET, _LARGEST - len(listed) - 100_000))
+    listed = index.packed(summary, strict)  # once more: each row knows now where its detail is
     script, style = _asset("report.js") + _asset("plots.js"), _asset("report.css")
     page = _template().render(
         title=_title(summary),
@@ -50,7 +56,7 @@ def write(stream: IO[str], results: Iterable[Result], summary: Summary, *, stric
         script=script,
         script_hash=_hash(script),
         style_hash=_hash(style),
-        index=_packed(index.document(summary, strict)),
+        index=listed,
         blocks=blocks,
         summary=summary,
         took=seconds(summary.seconds) if summary.seconds else "",
@@ -128,7 +134,20 @@ class _Index:
             self._details.append((rank, len(self._rows), _line(result)))
         self._rows.append(row)
 
-    def blocks(self) -> list[str]:
+    def packed(self, summary: Summary, strict: bool) -> str:
+        """The list, compressed; its texts are cut as short as its budget asks."""
+        text = _packed(self.document(summary, strict))
+        for longest in (80, 30, 8):
+            if len(text) <= _INDEX_BUDGET:
+                break
+            for row in self._rows:
+                row[6:8] = row[6][:longest], row[7][:longest]
+            for group in self.groups.values():
+                group["title"] = group["title"][: longest + 20]
+            text = _packed(self.document(summary, strict))
+        return text
+
+    def blocks(self, budget: int) -> list[str]:
         """The details, compressed in blocks until the budget is spent; each row is told its block and place."""
         blocks: list[str] = []
         spent = 0
@@ -137,7 +156,7 @@ class _Index:
             chosen = self._details[start : start + _BLOCK]
             block = _compressed("[" + ",".join(text for _, _, text in chosen) + "]")
             spent += len(block)
-            if spent > _BUDGET:
+            if spent > budget:
                 break
             for place, (_, row, _) in enumerate(chosen):
                 self._rows[row][8:10] = [len(blocks), place]

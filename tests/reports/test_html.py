@@ -299,3 +299,19 @@ def test_what_is_said_of_the_run_stands_above_its_tapes(page: Any) -> None:
     assert page.inner_text(".about li:first-child").startswith("degraded")
     page.click(".about .more")
     assert "where failing is the right answer, run with --strict" in page.inner_text(".about")
+
+
+def test_ten_thousand_unlike_failures_stay_small_too(tmp_path: Path) -> None:
+    """Where nothing can be compressed, texts are cut."""
+    rng = random.Random(1)
+    some = [result for result in run(80) if result.verdict.value == "failed"]
+    reasons = ("".join(chr(rng.randrange(33, 12_000)) for _ in range(150)) for _ in range(10_000))
+    found = [
+        replace(some[0], tape=ulid(number), operation=f"op{number}", reason=reason) for number, reason in enumerate(reasons)
+    ]
+    tally = Tally()
+    for result in found:
+        tally.add(result)
+    path = tmp_path / "report.html"
+    files.write(files.Wanted(html=str(path)), lambda: found, tally.summary(1.0))
+    assert path.stat().st_size < 5_000_000

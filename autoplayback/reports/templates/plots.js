@@ -106,6 +106,7 @@ function metrics(section) {
       scatter(one.points, whole), drifts.length > 1 && groupTable(drifts.filter(d => d.group), show));
   });
   section.append(el("div", { class: "plots" }, plots));
+  if (series.size > 24) section.append(el("p", { class: "empty" }, `and ${plural(series.size - 24, "metric")} more, which moved less`));
 }
 
 function groupTable(drifts, show) {
@@ -224,9 +225,10 @@ function against(row, base) {
 function durations(section) {
   const { rows, operations } = view.data;
   race(section);
-  const plots = operations.map((name, number) => {
-    const found = rows.map((row, at) => ({ row, at })).filter(({ row }) => row[OPERATION] === number && row[RECORDED] > 0 && row[REPLAYED] > 0);
-    if (!found.length) return null;
+  const timed = operations.map(() => []);
+  rows.forEach((row, at) => { if (row[RECORDED] > 0 && row[REPLAYED] > 0) timed[row[OPERATION]].push({ row, at }); });
+  const most = operations.map((name, number) => ({ name, found: timed[number] })).filter(one => one.found.length).sort((a, b) => b.found.length - a.found.length);
+  const plots = most.slice(0, 24).map(({ name, found }) => {
     const sorted = key => found.map(({ row }) => row[key]).sort((a, b) => a - b), at = (list, q) => list[Math.min(list.length - 1, Math.floor(q * list.length))];
     const old = sorted(RECORDED), fresh = sorted(REPLAYED);
     return el("div", { class: "panel" }, el("h2", {}, name), el("p", { class: "dim" }, "A replay waits for nothing outside: being faster says little, being slower is worth a look."),
@@ -234,6 +236,7 @@ function durations(section) {
         [["recorded", old], ["replayed", fresh]].map(([side, list]) => el("tr", {}, el("td", {}, side), [0.5, 0.95, 1].map(q => el("td", { class: "n" }, time(at(list, q))))))));
   });
   section.append(el("div", { class: "plots" }, plots));
+  if (most.length > 24) section.append(el("p", { class: "empty" }, `and ${plural(most.length - 24, "operation")} with fewer tapes`));
 }
 
 function loglog(found) {
