@@ -77,8 +77,9 @@ def difference(raw: RawDifference) -> Difference:
     one, other = raw.recorded, raw.replayed
     if kind == "changed":
         one, other = _near(one, other)
-    recorded = None if one is MISSING else shown(one, most=60)
-    replayed = None if other is MISSING else shown(other, most=60)
+    longest = _LONGEST if one is raw.recorded else 4 * _LONGEST  # what stands around a difference is cut to its length already
+    recorded = None if one is MISSING else shown(one, longest=longest, most=60)
+    replayed = None if other is MISSING else shown(other, longest=longest, most=60)
     if kind == "changed" and recorded == replayed and type(recorded) is type(replayed):
         # The same to look at: what differs is the type, or lies beyond where it was cut.
         recorded, replayed = _typed(raw.recorded, recorded), _typed(raw.replayed, replayed)
@@ -102,9 +103,14 @@ def _near(one: Any, other: Any) -> tuple[Any, Any]:
     start = first_unlike(*texts) - _BEFORE
     if start <= 0:
         return one, other
-    if isinstance(texts[0], bytes):
-        return tuple(f"… from byte {start:,}: {render(text[start:], _LONGEST)}" for text in texts)  # type: ignore[return-value]
-    return tuple(f"… {text[start:]}" for text in texts)  # type: ignore[return-value]
+    return _beginning_at(texts[0], start), _beginning_at(texts[1], start)
+
+
+def _beginning_at(text: str | bytes, start: int) -> str:
+    if isinstance(text, bytes):
+        return f"… from byte {start:,} of {len(text):,}: {render(text[start:], _LONGEST)}"
+    more = f"… ({len(text):,} characters)" if len(text) > start + _LONGEST else ""
+    return f"… {text[start : start + _LONGEST]}{more}"
 
 
 def _text(value: Any) -> Any:

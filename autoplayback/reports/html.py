@@ -50,7 +50,7 @@ def write(stream: IO[str], results: Iterable[Result], summary: Summary, *, stric
     listed = index.packed(summary, strict)  # once more: each row knows now where its detail is
     script, style = _asset("report.js") + _asset("plots.js"), _asset("report.css")
     page = _template().render(
-        title=_title(summary),
+        title=_title(summary, strict),
         version=__version__,
         style=style,
         script=script,
@@ -66,9 +66,14 @@ def write(stream: IO[str], results: Iterable[Result], summary: Summary, *, stric
     stream.write(page)
 
 
-def _title(summary: Summary) -> str:
-    bad = sum(count for verdict, count in summary.verdicts.items() if not Verdict(verdict).passes())
-    return f"{bad} of {summary.tapes} tapes don't pass" if bad else f"{summary.tapes} tapes pass"
+def _title(summary: Summary, strict: bool) -> str:
+    bad = sum(count for verdict, count in summary.verdicts.items() if not Verdict(verdict).passes(strict=strict))
+    if not summary.tapes:
+        return "no tape was replayed"
+    if bad:
+        return f"{bad} of {summary.tapes} tapes {'does' if bad == 1 else 'do'}n't pass"
+    tapes = "the tape passes" if summary.tapes == 1 else f"{summary.tapes} tapes pass"
+    return tapes if summary.exit == 0 else f"{tapes}, but the run doesn't"
 
 
 class _Index:

@@ -48,11 +48,19 @@ def test_a_long_text_that_only_ends_differently_shows_its_end() -> None:
     assert "ab" not in other
 
 
+def test_the_size_said_is_that_of_the_whole() -> None:
+    """Not of what is left of it."""
+    text = "word " * 1_000
+    found = difference(text + "x" + text, text + "y" + text)
+    assert found.recorded.endswith("… (10,001 characters)")
+    assert len(found.recorded) < 500
+
+
 def test_bytes_are_cut_around_what_changed() -> None:
     """With the place said: nobody counts bytes."""
     data = bytes(range(128, 256)) * 100
     found = difference(data + b"old" + data, data + b"new" + data)
-    assert found.recorded.startswith("… from byte 12,740: b'")
+    assert found.recorded.startswith("… from byte 12,740 of 25,603: b'")
     one, other = briefly(found, 100)
     assert "old" in one
     assert "new" in other

@@ -216,6 +216,40 @@ def test_nothing_in_a_tape_becomes_markup(page: Any) -> None:
     assert HOSTILE not in page.content()
 
 
+def test_the_words_that_differ_are_marked(chromium: Any, tmp_path: Path) -> None:
+    """Each by itself, on its side, in long texts too."""
+    text = "SELECT id, total FROM orders WHERE customer = {} AND cancelled IS NULL {} LIMIT 100"
+    recorded, replayed = tape({"sql": text.format(7, "ORDER BY id")}), replay({"sql": text.format(812, "")})
+    page = report_of(chromium, tmp_path / "report.html", of(recorded, replayed, compare(recorded, replayed, Compare())))
+    assert page.locator("#detail .old mark").all_text_contents() == ["7", "ORDER BY id"]
+    assert page.locator("#detail .new mark").all_text_contents() == ["812"]
+    assert page.inner_text("#detail .old") == text.format(7, "ORDER BY id")
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("count", "exit", "title"),
+    [
+        (0, 5, "no tape was replayed"),
+        (1, 0, "the tape passes"),
+        (3, 1, "3 tapes pass, but the run doesn't"),
+        (4, 1, "1 of 4 tapes doesn't pass"),
+    ],
+)
+def test_the_title_says_how_it_ended(chromium: Any, tmp_path: Path, count: int, exit: int, title: str) -> None:
+    """A run may fail though each of its tapes passes, by its mean or a threshold."""
+    found, tally = list(run(count)), Tally()
+    for result in found:
+        tally.add(result)
+    path = tmp_path / "report.html"
+    files.write(files.Wanted(html=str(path)), lambda: found, replace(tally.summary(1.0), exit=exit))
+    page = chromium.new_page()
+    page.goto(f"file://{path}")
+    page.wait_for_selector("body[data-ready=yes]")
+    assert page.title() == f"{title} · autoplayback"
+    page.close()
+
+
 def test_what_nobody_sees_is_shown(chromium: Any, tmp_path: Path) -> None:
     """An override of the direction would let a value look like another one."""
     recorded, replayed = tape({"name": "invoice"}), replay({"name": "\u202egnp.exe\x1b[31m"})

@@ -250,14 +250,34 @@ function same(label, value, size) {
   return line;
 }
 
+// What differs within two texts: word by word where they are short enough for a table, else all between the first and the last.
 function changed(a, b) {
   let start = 0, end = 0;
   const most = Math.min(a.length, b.length);
   while (start < most && a[start] === b[start]) start++;
   while (end < most - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
   if (start + end < 3) return [[a], [b]];
-  const side = text => [text.slice(0, start), el("mark", {}, text.slice(start, text.length - end)), text.slice(text.length - end)];
-  return [side(a), side(b)];
+  const words = text => text.match(/\w+|\s+|[^\w\s]/gu) || [];
+  while (start > 0 && /\w/.test(a[start - 1])) start--;
+  while (end > 0 && /\w/.test(a[a.length - end])) end--;
+  const one = words(a.slice(start, a.length - end)), other = words(b.slice(start, b.length - end));
+  const [left, right] = one.length * other.length > 60000 ? [[[true, one.join("")]], [[true, other.join("")]]] : aligned(one, other);
+  const side = (text, runs) => [text.slice(0, start), runs.map(([odd, words]) => odd ? el("mark", {}, words) : words), text.slice(text.length - end)].flat();
+  return [side(a, left), side(b, right)];
+}
+
+function aligned(one, other) {
+  const rows = one.length, columns = other.length, table = Array.from({ length: rows + 1 }, () => new Uint16Array(columns + 1));
+  for (let i = rows - 1; i >= 0; i--) for (let j = columns - 1; j >= 0; j--) table[i][j] = one[i] === other[j] ? table[i + 1][j + 1] + 1 : Math.max(table[i + 1][j], table[i][j + 1]);
+  const left = [], right = [];
+  const put = (side, odd, word) => { if (side.length && side[side.length - 1][0] === odd) side[side.length - 1][1] += word; else side.push([odd, word]); };
+  let i = 0, j = 0;
+  while (i < rows || j < columns) {
+    if (i < rows && j < columns && one[i] === other[j]) { put(left, false, one[i++]); put(right, false, other[j++]); }
+    else if (j >= columns || (i < rows && table[i + 1][j] >= table[i][j + 1])) put(left, true, one[i++]);
+    else put(right, true, other[j++]);
+  }
+  return [left, right];
 }
 
 function flat(differences) {
