@@ -76,7 +76,10 @@ class _Holder:
         chosen = outside if self.declaration.wrap == "outside" else inside
         if not isinstance(chosen, FunctionType):
             chosen = outside
-        if isinstance(chosen, FunctionType):
+        if isinstance(chosen, FunctionType) and inspect.ismethod(value):
+            where = f", in {chosen.__qualname__} for this object only"
+            held = self._in_place(chosen, prefix, only=_is(value.__self__), where=where)
+        elif isinstance(chosen, FunctionType):
             held = self._in_place(chosen, prefix)
         elif isinstance(resolve.call_of(chosen), FunctionType) and not _is_wrapt(chosen):
             held = self._instance(chosen)
@@ -162,13 +165,8 @@ class _Holder:
         function = inspect.unwrap(type(value).__call__)
         if not isinstance(function, FunctionType):
             return self._attribute()
-        identity = id(value)
-        kept = value  # the id stays its own as long as somebody wants to hear of it
-
-        def only(receiver: Any) -> bool:
-            return id(receiver) == identity and kept is receiver
-
-        return self._in_place(function, only=only, where=f", in {type(value).__qualname__}.__call__ for this object only")
+        where = f", in {type(value).__qualname__}.__call__ for this object only"
+        return self._in_place(function, only=_is(value), where=where)
 
     def _property(self, raw: property) -> Held:
         getter = raw.fget
@@ -355,6 +353,10 @@ def _name(declaration: Declaration, located: Located) -> str:
         alias = declaration.name
         return alias.replace("*", located.name) if "*" in alias else f"{alias}.{located.name}"
     return declaration.name
+
+
+def _is(value: Any) -> Callable[[Any], bool]:
+    return lambda receiver: receiver is value
 
 
 def _of_class(owner: type, *, classwise: bool) -> Callable[[Any], bool]:

@@ -149,6 +149,29 @@ def test_callable_instances_partials_and_dispatch(service, intercept, notebook):
     assert isinstance(m.inc, functools.partial)
 
 
+def test_a_bound_method_is_that_object_s_alone(service, intercept, notebook):
+    """A module's name for one object's method, or for a class's: the object is no argument, and others of its class stay out."""
+    m = service.module("""
+        class Repo:
+            def __init__(self, name): self.name = name
+            def load(self, key): return self.name, key
+            @classmethod
+            def make(cls, name): return cls(name).name
+        class Other(Repo): pass
+        repo = Repo("one")
+        load, make = repo.load, Other.make
+    """)
+    loading, making = intercept(f"{m.__name__}:load", f"{m.__name__}:make").findings()
+    with notebook.open() as page:
+        assert (m.load(1), m.repo.load(2), m.Repo("two").load(3)) == (("one", 1), ("one", 2), ("two", 3))
+        assert (m.make("four"), m.Repo.make("five")) == ("four", "five")
+    assert heard(notebook) == [("load", (1,), ("one", 1)), ("load", (2,), ("one", 2)), ("make", ("four",), "four")]
+    assert [call.receiver for call in page.calls] == [m.repo, m.repo, m.Other]
+    assert [name for name, _ in page.calls[0].target.parameters] == ["key"]
+    assert "Repo.load for this object only" in loading.technique
+    assert "Repo.make for this object only" in making.technique
+
+
 def test_inside_or_outside_decorators(service, intercept, notebook):
     """The config chooses; the finding says which."""
     source = """
