@@ -35,6 +35,13 @@ def watch(end: Callable[[], None], left: Callable[[], None]) -> None:
     _left.append(left)
 
 
+def sudden() -> bool:
+    """Whether this process may be ended as soon as its last result is out: a pool of processes does that to its workers, by
+    SIGTERM, which Python doesn't survive to run anything."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
 def _after(function: Callable[..., Any], calls: list[Callable[[], None]]) -> Callable[..., Any]:
     @functools.wraps(function)
     def ending(*args: Any, **kwargs: Any) -> Any:

@@ -194,6 +194,7 @@ class Spool:
             return
         due = 0.0
         drained = 0
+        gather = 0.0 if endings.sudden() else GATHER_SECONDS
         while True:
             try:
                 if not self._queue and not self._dropped:
@@ -202,10 +203,10 @@ class Spool:
                     if not self._queue and not self._dropped:
                         wake.acquire(timeout=max(0.001, min(due, 3600.0)))
                     self._asleep = False
-                busy = monotonic_ns() - drained < GATHER_SECONDS * 1e9
+                busy = monotonic_ns() - drained < gather * 1e9
                 if busy and self._queue and not self._exiting and not self._requested():
                     # Not after a pause: the last request before a server's end, which may skip atexit, is written at once.
-                    wake.acquire(timeout=GATHER_SECONDS)
+                    wake.acquire(timeout=gather)
                 self._drain(writer)
                 drained = monotonic_ns()
                 due = writer.rest(self._told())

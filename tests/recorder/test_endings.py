@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 import requests
 
+from autoplayback.recorder import endings
 from tests.journeys.moves import Project
 from tests.servers import processes
 
@@ -101,3 +103,24 @@ def test_nothing_is_exchanged_before_the_first_tape(project):
         capture_output=True, text=True, timeout=60,
     )
     assert done.stdout == "builtin_function_or_method\nfunction\n", done.stderr
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_pool_s_workers_let_nothing_wait_to_be_written_with_more(method):
+    """`with Pool() as pool` ends them by SIGTERM, of which no handler hears, in the instant that it has their last result."""
+    assert not endings.sudden()
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        assert pool.apply(endings.sudden)
+
+
+def test_a_pool_that_is_ended_after_a_pause(project):
+    """What its workers did is all there."""
+    code = (
+        "import multiprocessing, service, time\n"
+        "with multiprocessing.Pool(2) as pool:\n"
+        "    pool.map(service.work, range(40))\n"
+        "    time.sleep(0.5)\n"
+    )
+    run = project.python("-c", code, AUTOPLAYBACK="record")
+    assert (run.status, run.err) == (0, "")
+    assert numbers(project) == list(range(40))
