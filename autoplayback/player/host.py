@@ -25,6 +25,7 @@ from autoplayback.player.sandbox import Sandbox
 from autoplayback.player.session import Session
 from autoplayback.player.traces import service_traceback
 from autoplayback.tape import payload
+from autoplayback.tape.adapters import registry
 from autoplayback.tape.draft import Draft
 from autoplayback.tape.model import End, Tape
 
@@ -156,6 +157,7 @@ class Host:
 
     def _rehearse(self) -> None:
         """Goes the whole way of a tape's process here, short of what can't be taken back."""
+        registry.prepare()
         with Rehearsal(self._player) as rehearsal, open(os.devnull, "wb") as nowhere:
             self._entries[rehearsal.operation] = rehearsal.entry
             for _ in range(TIMES):

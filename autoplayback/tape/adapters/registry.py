@@ -83,6 +83,13 @@ def register(adapters: Iterable[Adapter]) -> None:
     _adapters.update((adapter.name, adapter) for adapter in adapters)
 
 
+def prepare() -> None:
+    """Loads what values of the packages imported so far need: before a fork, so that no child has to, each for itself."""
+    for package in ("builtins", *_OWN, *_entry_points()):
+        if package in sys.modules:
+            _load(package)
+
+
 def _load(package: str) -> None:
     """Loads what is known of a top-level package's types, once."""
     if package in _loaded:
