@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -62,18 +62,11 @@ class Run:
         from autoplayback.studio import results, tally
 
         self._paths = paths
-        lines: list[dict[str, Any]] = []
-        total = tally.Tally(strict=strict)
-        for path in paths:
-            for entry in results.read_lines(path):
-                if isinstance(entry, results.Result):
-                    total.add(entry)
-                else:
-                    lines.append(entry)
+        lines = [entry for path in paths for entry in results.read_lines(path) if not isinstance(entry, results.Result)]
         if len(paths) == len(lines) == 1 and not strict:
-            self.summary: Summary = tally.summary_of(lines[0])  # it knows the suite's thresholds, which the results don't say
+            self.summary: Summary = tally.summary_of(lines[0])
         else:
-            self.summary = total.summary(sum(line.get("seconds") or 0.0 for line in lines) or None)
+            self.summary = tally.merged(self.results(), lines, strict=strict)
 
     def results(self) -> Iterator[Result]:
         """Every result, file by file."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from autoplayback.config.notations import share
@@ -97,6 +97,8 @@ class Tally:
 
     def summary(self, seconds: float | None = None, **more: Any) -> Summary:
         """The run so far."""
+        asked = {"by": self._by, "fail_over": self._fail_over}
+        more = {key: value for key, value in asked.items() if value} | more
         found = tuple(drifts(self._readings, self._by))
         because = [*self._over(), *(drift.described() for drift in found if drift.verdict == "degraded")]
         changed = any(count for verdict, count in self.verdicts.items() if verdict not in (Verdict.EQUAL, Verdict.ERROR))
@@ -140,6 +142,29 @@ class Tally:
         if because or any(verdict is not Verdict.ERROR for verdict in regressions):
             return EXIT_REGRESSION
         return EXIT_ERROR if regressions else EXIT_PASS
+
+
+def merged(results: Iterable[Result], lines: Sequence[Mapping[str, Any]], *, strict: bool = False) -> Summary:
+    """The summary of several files' results as of one run: judged anew, by what their own last lines say was asked for."""
+    asked = [line for line in lines if "by" in line or "fail_over" in line] or [{}]
+    total = Tally(strict=strict, fail_over=asked[0].get("fail_over"), by=asked[0].get("by"))
+    times: dict[str, list[tuple[float, float]]] = {}
+    for result in results:
+        total.add(result)
+        if (cpu := result.more.get("base", {}).get("cpu")) is not None:
+            times.setdefault(result.operation, []).append((cpu["base"], cpu["head"]))
+    tolerances = {told["operation"]: told["tolerance"] for line in lines for told in line.get("cpu", ())}
+    speeds = [speed.speed(name, pairs, tolerances.get(name, speed.TOLERANCE)) for name, pairs in sorted(times.items())]
+    more: dict[str, Any] = {"cpu": [one.plain() for one in speeds]} if speeds else {}
+    if interrupted := sum(line.get("interrupted", 0) for line in lines):
+        more["interrupted"] = interrupted
+    summary = total.summary(sum(line.get("seconds") or 0.0 for line in lines) or None, **more)
+    if slower := tuple(one.described() for one in speeds if one.degraded):
+        summary = replace(summary, exit=EXIT_REGRESSION, because=(*summary.because, *slower))
+    unfound = [reason for line in lines if line.get("exit") == EXIT_ERROR for reason in line.get("because", ())]
+    if unfound and summary.exit == EXIT_PASS:  # a file of tapes that couldn't be read
+        summary = replace(summary, exit=EXIT_ERROR, because=(*summary.because, *unfound))
+    return summary
 
 
 def summary_of(line: Mapping[str, Any]) -> Summary:
