@@ -10,7 +10,9 @@ from autoplayback.originals import perf_counter_ns, process_id
 from autoplayback.recorder.metadata import Extractor
 from autoplayback.recorder.scope import TOO_LARGE, RecorderScope
 from autoplayback.tape.draft import CallDraft, Draft
+from autoplayback.tape.encoder import FIXED
 from autoplayback.tape.model import End
+from autoplayback.tape.wire import packb
 
 
 class _Noting:
@@ -70,24 +72,6 @@ class CallPassage(CallDraft, _Noting):
     _scope: RecorderScope
     scope: Scope
 
-    def begin(self, scope: RecorderScope, target: Target, receiver: int | None, asked: bytes) -> CallPassage:
-        """Starts the call, in place of a constructor."""
-        # What `start` does, and no call to it: this runs for every call of every operation.
-        draft = scope.draft
-        self.seq = draft.next_seq()
-        self.target = target
-        self.receiver = receiver
-        self.asked = asked
-        self.started = perf_counter_ns() - draft.clock
-        self.duration = 0
-        self.end = End.UNFINISHED
-        self.value = b""
-        self.items = None
-        self._scope = scope
-        self.scope = scope.muted
-        draft.calls.append(self)
-        return self
-
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         scope = self._scope
         try:
@@ -104,7 +88,8 @@ class CallPassage(CallDraft, _Noting):
             self.duration = perf_counter_ns() - draft.clock - self.started
             if self.target.handle and getattr(type(value), "__autoplayback_handle__", False):
                 scope.handles.number(value, made_by=self.seq)
-            self.value = encoded = draft.encoder.encode(value)
+            # The commonest results need no encoder.
+            self.value = encoded = packb(value) if type(value) in FIXED else draft.encoder.encode(value)
             self.end = End.RETURNED
             draft.size = size = draft.size + len(encoded)
             if size > scope.limit:

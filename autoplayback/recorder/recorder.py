@@ -12,9 +12,11 @@ from typing import Any
 
 from autoplayback.interception.context import Muted, current
 from autoplayback.interception.target import Target, noted_as
+from autoplayback.originals import perf_counter_ns
 from autoplayback.recorder.metadata import Extractor
 from autoplayback.recorder.passages import CallPassage, OperationPassage, SkippedPassage
 from autoplayback.recorder.scope import RecorderScope, Sampler, Sink
+from autoplayback.tape.model import End
 
 
 class Recorder:
@@ -69,7 +71,21 @@ class Recorder:
                 target = noted_as(target, args, kwargs)
             asked = draft.encoder.arguments(args, kwargs)
             draft.size += len(asked)  # held against the limit with the result, which is usually larger
-            return CallPassage().begin(scope, target, handle, asked)
+            # What a constructor and `CallDraft.start` would do, and no call to them: this runs for every call of every operation.
+            passage = CallPassage()
+            passage._scope = scope
+            passage.scope = scope.muted
+            passage.seq = draft.next_seq()
+            passage.target = target
+            passage.receiver = handle
+            passage.asked = asked
+            passage.started = perf_counter_ns() - draft.clock
+            passage.duration = 0
+            passage.end = End.UNFINISHED
+            passage.value = b""
+            passage.items = None
+            draft.calls.append(passage)
+            return passage
         except Exception as error:
             scope.lose(error)
             return None

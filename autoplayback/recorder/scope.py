@@ -98,7 +98,7 @@ class RecorderScope(Scope):
         self, recorder: Keeper, target: Target, metadata: Mapping[str, Scalar], environment: Mapping[str, Any], *, chosen: bool
     ) -> None:
         randomness = random_bytes(24)  # once for all: each is a call to the kernel
-        super().__init__(int.from_bytes(randomness[16:], "big") >> 1)
+        Scope.__init__(self, int.from_bytes(randomness[16:], "big") >> 1)
         self.recorder = recorder
         self.muted = Muted(self)
         """The scope inside its calls."""

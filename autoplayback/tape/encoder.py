@@ -17,7 +17,7 @@ from autoplayback.tape.wire import ATOMS, DEPTH, STRICT, Code, Ext, large, pack,
 
 LIMIT: Final = 256 * 1024 * 1024
 """Bytes: a value that surely needs more becomes an opaque leaf instead of a pause of the service."""
-_SMALL: Final = frozenset({int, float, bool, type(None)})
+FIXED: Final = frozenset({int, float, bool, type(None)})
 _LARGE: Final = 64 << 10
 """Characters or bytes from which on a text or blob is packed by hand; its length takes the longest of three forms."""
 _SHALLOW: Final = 4
@@ -44,7 +44,7 @@ class Encoder:
         """The document of any value."""
         kind = type(value)
         try:
-            if kind in _SMALL:
+            if kind in FIXED:
                 return packb(value)
             if kind in ATOMS and (size := len(value)) <= self.limit:
                 return packb(value) if size < _LARGE else large(value)
@@ -62,7 +62,7 @@ class Encoder:
             if not kwargs and len(args) == 1:
                 value = args[0]
                 kind = type(value)
-                if kind in _SMALL or (kind in ATOMS and len(value) < _LARGE):
+                if kind in FIXED or (kind in ATOMS and len(value) < _LARGE):
                     return b"\x92\x91" + packb(value) + b"\x80"
                 if kind in ATOMS and len(value) <= self.limit:
                     return b"".join((b"\x92\x91", large(value), b"\x80"))

@@ -21,7 +21,7 @@ from autoplayback.tape.wire import bin_head
 LARGE: Final = 64 << 10
 """Bytes of a document from which on it isn't copied into the payload."""
 _DOCUMENTS: Final = frozenset({"receiver", "arguments", "outcome", "calls"})
-_FIRST, _ASKED, _VALUE, _ITEMS = (itemgetter(place) for place in (0, 3, 5, 6))
+_ASKED, _VALUE, _ITEMS = (itemgetter(place) for place in (3, 5, 6))
 
 
 def dump(tape: Tape) -> bytes:
@@ -55,16 +55,15 @@ class Rendered(NamedTuple):
 
 def drafted(draft: Draft) -> Rendered:
     """The payload of a draft's tape: what `dump(draft.tape())` gives, without the values in between."""
-    notes: dict[Any, int] = {draft.target: 0}
-    number = notes.setdefault
+    numbers = _Numbers({draft.target: 0})
     # A list grows while late threads still append to it: taken once, so that all parts of the payload agree. An `End` goes in as
     # its plain text, since packing a member of an enumeration costs as much as the rest of a call.
     calls = [
-        (c.seq, number(c.target, len(notes)), c.receiver, c.asked, c.end._value_, c.value, c.items, c.started, c.duration)
+        (c.seq, numbers[c.target], c.receiver, c.asked, c.end._value_, c.value, c.items, c.started, c.duration)
         for c in tuple(draft.calls)
     ]
-    calls.sort(key=_FIRST)
-    targets = [target.note for target in notes]
+    calls.sort()  # by their numbers, of which there are no two alike
+    targets = [target.note for target in numbers]
     outcome = (draft.end._value_, draft.value, draft.items)
     payload = _payload(draft, outcome, targets, calls, tuple(dict.fromkeys(draft.encoder.opaque)))
     documents = [payload["arguments"], outcome[1], *map(_ASKED, calls), *map(_VALUE, calls)]
@@ -77,6 +76,14 @@ def drafted(draft: Draft) -> Rendered:
             documents += items
     pieces = _cut(payload) if draft.size >= LARGE else [_serialized(payload)]
     return Rendered(pieces, targets, documents, payload["metadata"], draft.environment)
+
+
+class _Numbers(dict[Any, int]):
+    """Targets by the order in which they are met."""
+
+    def __missing__(self, target: Any) -> int:
+        number = self[target] = len(self)
+        return number
 
 
 def _cut(payload: dict[str, Any]) -> list[bytes]:
