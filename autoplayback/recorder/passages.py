@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from autoplayback.interception.context import Muted, Scope
-from autoplayback.interception.target import Target
 from autoplayback.originals import perf_counter_ns, process_id
 from autoplayback.recorder.metadata import Extractor
 from autoplayback.recorder.scope import TOO_LARGE, RecorderScope

@@ -15,10 +15,12 @@ import pytest
 
 import autoplayback
 from autoplayback.config.settings import InputSettings, OperationSettings, OutputSettings
+from autoplayback.interception.context import Scope
 from autoplayback.interception.install import Interception
 from autoplayback.interception.target import Declaration, Role
+from autoplayback.recorder.passages import OperationPassage
 from autoplayback.recorder.recorder import Recorder
-from autoplayback.tape.draft import Draft
+from autoplayback.tape.draft import CallDraft, Draft
 from autoplayback.tape.model import End, Tape
 from autoplayback.tape.values import inspect, named
 
@@ -255,8 +257,13 @@ def test_a_written_tape_leaves_no_memory_to_the_garbage_collector(shop: Recorded
             total(5, stop=2)
         assert len(shop.sink.drafts) == 6
         shop.sink.drafts.clear()
-        assert gc.collect() == 0
+        gc.set_debug(gc.DEBUG_SAVEALL)  # what is garbage now is kept to be looked at
+        gc.collect()
+        recorded = (Draft, CallDraft, Scope, OperationPassage)
+        assert [found for found in gc.garbage if isinstance(found, recorded)] == []
     finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
         gc.enable()
 
 
@@ -267,12 +274,12 @@ def test_a_fault_of_ours_costs_the_tape_not_the_request(shop: Recorded, monkeypa
     healthy = Encoder.encode
 
     def broken(self: Encoder, value: Any) -> bytes:
-        if value == 3:
+        if value == ["plum"]:
             raise MemoryError("no room")
         return healthy(self, value)
 
     monkeypatch.setattr(Encoder, "encode", broken)
-    assert shop.service.place({"item": "apple", "customer": "acme"}) == {"total": 3}
+    assert shop.service.place({"item": "plum", "customer": "acme"}) == {"total": ["plum"]}
     assert shop.sink.drafts == []
     assert shop.sink.losses == ["fault: MemoryError"]
 
