@@ -108,7 +108,7 @@ def _near(one: Any, other: Any) -> tuple[Any, Any]:
 
 def _beginning_at(text: str | bytes, start: int) -> str:
     if isinstance(text, bytes):
-        return f"… from byte {start:,} of {len(text):,}: {render(text[start:], _LONGEST)}"
+        return f"… {render(text[start:], _LONGEST)} (from byte {start:,} of {len(text):,})"
     more = f"… ({len(text):,} characters)" if len(text) > start + _LONGEST else ""
     return f"… {text[start : start + _LONGEST]}{more}"
 

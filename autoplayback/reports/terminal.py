@@ -36,6 +36,8 @@ _MOST_GROUPS = 30
 _MOST_DIFFERENCES = 6
 _MOST_NAMED = 3
 _VALUE = 100
+_WIDE = 110
+"""Characters of a place with its two values that stand on one line."""
 
 
 def print_run(
@@ -183,20 +185,26 @@ def _differences(result: Result) -> Iterator[Text]:
     # What a repaired operation raised is in its reason.
     listed = [d for d in result.differences if not (result.verdict is Verdict.FIXED and d.at == "error")]
     for difference in listed[:_MOST_DIFFERENCES]:
-        yield _difference(difference)
+        yield from _difference(difference)
     rest = len(listed) - _MOST_DIFFERENCES
     if rest > 0:
         yield Text(f"  … {rest}{' or more' if result.truncated else ''} more differences", "dim")
 
 
-def _difference(difference: Difference) -> Text:
+def _difference(difference: Difference) -> Iterator[Text]:
+    """One line; of long values three, so that what differs stands one above the other."""
     at = clean(difference.at)
     recorded, replayed = map(clean, briefly(difference, _VALUE))
     if difference.kind == "missing":
-        return Text.assemble(f"  {at}  ", ("is missing", "red"), "  recorded ", (recorded, "red"))
-    if difference.kind == "extra":
-        return Text.assemble(f"  {at}  ", ("was not there", "green"), "  replayed ", (replayed, "green"))
-    return Text.assemble(f"  {at}  recorded ", (recorded, "red"), "  replayed ", (replayed, "green"))
+        yield Text.assemble(f"  {at}  ", ("is missing", "red"), "  recorded ", (recorded, "red"))
+    elif difference.kind == "extra":
+        yield Text.assemble(f"  {at}  ", ("was not there", "green"), "  replayed ", (replayed, "green"))
+    elif len(at) + len(recorded) + len(replayed) <= _WIDE:
+        yield Text.assemble(f"  {at}  recorded ", (recorded, "red"), "  replayed ", (replayed, "green"))
+    else:
+        yield Text(f"  {at}")
+        yield Text.assemble("    recorded ", (recorded, "red"))
+        yield Text.assemble("    replayed ", (replayed, "green"))
 
 
 def _closer(group: Group) -> Iterator[Text]:

@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from autoplayback.equalizer import compare
 from autoplayback.equalizer.verdict import Reading, Verdict
 from autoplayback.reports.groups import Group, Groups
-from autoplayback.reports.terminal import print_groups, print_run, print_summary
-from autoplayback.studio.results import Result
+from autoplayback.reports.terminal import described, print_groups, print_run, print_summary
+from autoplayback.studio.results import Result, of
 from autoplayback.studio.tally import Tally
+from tests.equalizer.tapes import replay, tape
 from tests.reports.runs import run
 
 
@@ -174,3 +176,15 @@ def test_degraded_tapes_of_one_group_are_told_by_their_range() -> None:
     groups = Groups(dearer(1.0097, 1.0033, 1.005))
     print_groups(groups, Console(file=stream, width=200))
     assert "degraded  plan  × 3\n  result.cost +0.33% to +0.97%" in stream.getvalue()
+
+
+def test_long_values_stand_one_above_the_other() -> None:
+    """Where they part can be seen; short ones take one line."""
+    statement = "SELECT id, total, currency FROM orders JOIN customers USING (customer) WHERE id = {} ORDER BY id LIMIT 100"
+    old, new = tape({"sql": statement.format(7), "n": 1}), replay({"sql": statement.format(8), "n": 2})
+    lines = described(of(old, new, compare(old, new))).splitlines()
+    place = lines.index("  result.sql")
+    one, other = lines[place + 1 : place + 3]
+    assert (one[:13], other[:13]) == ("    recorded ", "    replayed ")
+    assert [a for a, b in zip(one[13:], other[13:], strict=True) if a != b] == ["7"]
+    assert "  result.n  recorded 1  replayed 2" in lines
