@@ -28,6 +28,9 @@ SHOWN = 5
 """Differing fields that a miss names."""
 SHORT = 60
 """Characters of a value in a sentence."""
+KEPT = """\
+# Had production the answer from an earlier operation (a cache, a client made once)? Then declare the function that keeps it
+# as the input, with `wrap: outside` where a cache decorates it: each operation's tape has the answer then. Or, for this one:"""
 
 
 def service_frame(frame: FrameType | None) -> FrameType | None:
@@ -90,6 +93,7 @@ def unanswered(target: Target, receiver: int | None, arguments: bytes, group: Gr
     candidates = list(near(asked, receiver, target, group))
     if not total:
         reason = f"{shown} was asked, but the recorded operation never called {target.name}"
+        ways.insert(0, KEPT)
     elif target.role is Role.OUTPUT and candidates:
         reason = f"{shown} was called once more than recorded: all {used} of {total} recorded calls are used up"
         nearest = f"call #{group.calls[-1].seq}, the last recorded one"
