@@ -14,7 +14,7 @@ An interceptor never raises into the host, but for the player's `Diverged`, whic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +32,8 @@ class Answer:
     value: Any = None
     error: BaseException | None = None
     items: Iterable[Any] | None = None
+    pending: Callable[[], Awaitable[None]] | None = None
+    """Of a coroutine: what is to be awaited first, so that it ends among others when it did."""
 
 
 class Passage(Protocol):

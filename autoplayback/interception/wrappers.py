@@ -238,6 +238,8 @@ async def coroutine(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if passage is None:
         return await site.original(*args, **kwargs)
     if passage.answer is not None:
+        if passage.answer.pending is not None:
+            await passage.answer.pending()
         return site.replay(passage.answer)
     token = site.set(passage.scope)
     try:

@@ -1,9 +1,10 @@
 """The clock of a replay: virtual, deterministic, and where the recording's was.
 
-It stands at the recorded start, moves to each call's recorded end as that is answered, and is moved on by `time.sleep` and by
-the timers of an event loop, which therefore don't wait. Each look at it moves it by a microsecond, and by more in a loop that
-only looks, so that `while time.time() < deadline` ends. The same code on the same tape thus sees the same times, to the last
-digit. Wall time is time-machine's, which C code such as `datetime.now` sees too; the monotonic clocks go with it, never back.
+It stands at the recorded start, moves to each call's recorded end as that is answered, and is moved on by `time.sleep`, by
+timeouts and by the timers of an event loop, which therefore don't wait (see `waits`). Each look at it moves it by a
+microsecond, and by more in a loop that only looks, so that `while time.time() < deadline` ends. The same code on the same tape
+thus sees the same times, to the last digit. Wall time is time-machine's, which C code such as `datetime.now` sees too; the
+monotonic clocks go with it, never back.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
-from autoplayback.originals import monotonic_ns, perf_counter_ns, sleep
+from autoplayback.originals import allocate_lock, monotonic_ns, perf_counter_ns, sleep
+from autoplayback.player import waits
+from autoplayback.player.waits import Waits
 
 TICK = 1_000
 """Nanoseconds that a look at the clock moves it by."""
@@ -25,8 +29,6 @@ PATIENCE = 1_000
 IMPORTED, IMPORTING = 10**15, 60 * 10**9
 """What the monotonic clocks show as the service's import begins, and how long it counts as having taken when an operation starts:
 the same in each worker, as differences of floats would otherwise differ in their last digits."""
-YIELD = 0.0005
-"""Seconds that a sleep really takes where other threads run, so that they get on."""
 
 
 def _time_machine() -> Any:
@@ -53,13 +55,28 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    replaced: dict[int, Any] = {}
     for name, real in (("monotonic", monotonic_ns), ("perf_counter", perf_counter_ns)):
         for function in _clocks(name, real):
+            replaced[id(getattr(time, function.__name__))] = function
             setattr(time, function.__name__, function)
-    time.sleep = _sleeper()  # type: ignore[assignment]
+    replaced[id(time.sleep)] = slept = _sleeper()
+    time.sleep = slept  # type: ignore[assignment]
     for kind in ("SelectSelector", "PollSelector", "EpollSelector", "KqueueSelector"):
         if (selector := getattr(selectors, kind, None)) is not None:
             selector.select = _waiter(selector.select)
+    waits.install(_waits)
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType) and not module.__name__.startswith(("autoplayback", "time")):
+            for name, value in list(vars(module).items()):
+                if id(value) in replaced and callable(value):
+                    setattr(module, name, replaced[id(value)])  # `from time import monotonic` of threading, queue and the like
+
+
+def _waits() -> Waits | None:
+    """The waits of the tape that is played; None where gevent has made greenlets of threads, which a real wait would stop."""
+    clock = _running
+    return clock.waits if clock is not None and threading._allocate_lock is allocate_lock else None  # type: ignore[attr-defined]
 
 
 def _clocks(name: str, real: Callable[[], int]) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -79,13 +96,11 @@ def _clocks(name: str, real: Callable[[], int]) -> tuple[Callable[[], Any], Call
 
 def _sleeper() -> Callable[[float], None]:
     def slept(seconds: float, /) -> None:
-        clock = _running
-        if clock is None or seconds < 0:
+        found = _waits()
+        if found is None or seconds <= 0:
             sleep(seconds)
             return
-        if threading.active_count() > 1:
-            sleep(min(seconds, YIELD))
-        clock.advance(int(seconds * 1e9))
+        found.timed(waits.nothing, seconds)
 
     slept.__name__ = slept.__qualname__ = "sleep"
     slept.__doc__ = time.sleep.__doc__
@@ -96,15 +111,10 @@ def _waiter(plain: Callable[..., Any]) -> Callable[..., Any]:
     """An event loop with nothing to do waits for its next timer here: then the timer's time has come."""
 
     def select(self: Any, timeout: float | None = None) -> Any:
-        clock = _running
-        if clock is None or timeout is None or timeout <= 0:
+        found = _waits()
+        if found is None or timeout is None or timeout <= 0:
             return plain(self, timeout)
-        ready = plain(self, 0)
-        if not ready and threading.active_count() > 1:
-            ready = plain(self, timeout)  # another thread may wake the loop before the timer does: only waiting tells
-        if not ready:
-            clock.advance(int(timeout * 1e9) + 1)
-        return ready
+        return waits.ready(found, lambda seconds: plain(self, seconds), timeout + 1e-9)  # loops ask for a whole clock's tick
 
     select.__doc__ = plain.__doc__
     return select
@@ -122,7 +132,8 @@ class Clock:
         self._zone = zone if isinstance(zone, str) else None
         self._looks = 0
         self._travel: Any = None
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
+        self.waits = Waits(lambda: self.now, self._reach)
 
     def start(self) -> None:
         """From now on it is the recorded start."""
@@ -142,17 +153,14 @@ class Clock:
             self.now += TICK << min(self._looks // PATIENCE, 40)
             return self.now
 
-    def advance(self, nanoseconds: int) -> None:
-        """Lets time pass."""
-        with self._lock:
-            self._looks = 0
-            self.now += nanoseconds
-
     def reach(self, since_start: int) -> None:
         """Moves on to an instant of the recording, in ns since its start; never back."""
+        self._reach(self.started + since_start)
+
+    def _reach(self, instant: int) -> None:
         with self._lock:
             self._looks = 0
-            self.now = max(self.now, self.started + since_start)
+            self.now = max(self.now, instant)
 
     def stop(self) -> None:
         """Back to the real clocks."""

@@ -14,9 +14,9 @@ class Lanes:
 
     def __init__(self) -> None:
         self._of: list[int] = []
-        self._threads: dict[int, int] = {}
-        # Weak: a finished task must go when the service lets go of it, with whatever its result holds.
-        self._tasks: MutableMapping[Hashable, int] = WeakKeyDictionary()
+        # Weak: a finished task must go when the service lets go of it, with whatever its result holds. Threads themselves, since
+        # their numbers are given to others again.
+        self._known: MutableMapping[Hashable, int] = WeakKeyDictionary()
         self._next = 0
 
     def enter(self) -> None:
@@ -28,12 +28,10 @@ class Lanes:
         self._of.append(self._lane())
 
     def _lane(self) -> int:
-        task = _task()
-        known: MutableMapping[Hashable, int] = self._tasks if task is not None else self._threads  # type: ignore[assignment]
-        key = task if task is not None else threading.get_ident()  # gevent's, where it has taken threads over: a greenlet's
-        lane = known.get(key)
+        key = _task() or threading.current_thread()  # gevent's, where it has taken threads over: a greenlet's
+        lane = self._known.get(key)
         if lane is None:
-            lane = known[key] = self._next
+            lane = self._known[key] = self._next
             self._next += 1
         return lane
 

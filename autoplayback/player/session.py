@@ -15,7 +15,7 @@ from autoplayback.interception.context import Muted, Scope, current
 from autoplayback.interception.files import FileCodec
 from autoplayback.interception.handles import Handle, is_handle, replayed, state
 from autoplayback.interception.protocol import Answer, Interceptor
-from autoplayback.interception.target import Target
+from autoplayback.interception.target import Shape, Target
 from autoplayback.originals import perf_counter_ns
 from autoplayback.player import misses, tripwire
 from autoplayback.player.clock import Clock
@@ -23,6 +23,7 @@ from autoplayback.player.files import restored
 from autoplayback.player.lanes import Lanes
 from autoplayback.player.matching import Matcher
 from autoplayback.player.passages import AnsweredPassage, MissingPassage, OperationPassage
+from autoplayback.player.pending import overlapping, pending
 from autoplayback.tape.draft import CallDraft, Draft
 from autoplayback.tape.model import Call, End, Miss, Playback, Scalar, Tape
 from autoplayback.tape.values import Encoder, Trust, rebuild
@@ -85,6 +86,10 @@ class Session:
         self._lanes = Lanes()
         self._answered = 0
         self._cpu = 0
+        self._entered = 0
+        """The thread that entered the operation."""
+        self._together = False
+        """Whether calls were under way at the same time when the tape was recorded."""
         self._handles: dict[int, Handle] = {}
         self._places: dict[int, int] = {}
         self._lock = threading.Lock()
@@ -92,6 +97,7 @@ class Session:
     def prepare(self, targets: Iterable[Target]) -> None:
         """Sorts the recorded calls by the targets that will ask for them: before the fork, it costs no tape's process."""
         self._matcher.prepare(targets)
+        self._together = overlapping(self.tape)
 
     def begin(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OperationPassage:
         """The operation's own code is about to be entered."""
@@ -103,6 +109,7 @@ class Session:
         self._lanes.enter()
         if self.on_begin is not None:
             self.on_begin()
+        self._entered = threading.get_ident()
         self._cpu = process_time_ns()
         return OperationPassage(self)
 
@@ -125,6 +132,9 @@ class Session:
         if target.name.endswith(LENGTHS) and is_handle(receiver) and not self._matcher.group(target).calls:
             # `list(cursor)` looks for a length first. A recorded class without one had this answer; its stand-in can't know.
             return AnsweredPassage(self.scope.muted, Answer(error=TypeError(f"{target.name}: the recorded object had no length")))
+        in_turn = self._in_turn()
+        if in_turn:
+            self.clock.waits.turn(target.name, -1 if number is None else number, arguments)
         with self._lock:
             note = draft.call(target, number, arguments)
             self._lanes.note()
@@ -147,8 +157,18 @@ class Session:
             if call.outcome.end is End.UNFINISHED and not call.outcome.items:
                 self._miss(misses.unfinished(target, call, self._answered))
             self._answered += 1
-            self.clock.reach(call.started + call.duration)
-        return AnsweredPassage(self.scope.muted, self._answer(target, call, note, *original))
+            if not in_turn and target.shape is not Shape.COROUTINE:
+                self.clock.reach(call.started + call.duration)
+        answer = self._answer(target, call, note, *original)
+        if target.shape is Shape.COROUTINE:
+            answer.pending = pending(self.clock, call, answer, together=self._together)
+        elif in_turn:
+            self.clock.waits.reached(self.tape.started + call.started + call.duration)
+        return AnsweredPassage(self.scope.muted, answer)
+
+    def _in_turn(self) -> bool:
+        """Whether other threads may come between this call and its answer, so that each must wait until it is its turn."""
+        return self._together or threading.get_ident() != self._entered or self.clock.waits.others()
 
     def type_of(self, handle: Any) -> str | None:
         """The class of a handle that was made before the operation: `module:qualname`, as its tape says."""

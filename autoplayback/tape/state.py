@@ -10,6 +10,8 @@ from autoplayback.tape import rows
 
 _POINTER: Final = 8 if object.__basicsize__ % 8 == 0 else 4
 _MISSING: Final = object()
+STANDS_IN: Final = "__autoplayback_stands_in__"
+"""An attribute of a class of ours whose instances take the place of C's: on a tape they are as opaque as those."""
 
 
 def static(kind: type, name: str) -> Any:
@@ -94,8 +96,8 @@ def is_python_class(kind: type) -> bool:
 
 
 def _made_in_python(kind: type) -> bool:
-    """Whether instances can be made: C types such as locks and generators forbid it."""
-    return not kind.__flags__ & 1 << 7
+    """Whether instances can be made: C types such as locks and generators forbid it, and so does what stands in for one."""
+    return not kind.__flags__ & 1 << 7 and static(kind, STANDS_IN) is None
 
 
 def declared_fields(kind: type) -> frozenset[str] | None:
