@@ -64,7 +64,7 @@ def record() -> Interception:
     recorder = Recorder(sink, sampler, environment, tape_limit=settings.limits.tape_mb << 20)
     interception = Interception(declarations(settings, configuration.place), recorder)
     interception.install()
-    entropy.install()
+    entropy.install(interception.finder)
     set_mode("record")
     return interception
 
@@ -133,7 +133,7 @@ def _replay(options: Options) -> Composition:
     player = Player(trust(settings, declared, options.workdir), Redactor(settings.redact).document)
     interception = Interception(declared, player)
     interception.install()
-    entropy.install()
+    entropy.install(interception.finder)
     set_mode("replay")
 
     def absent() -> list[str]:

@@ -7,6 +7,7 @@ each does nothing where nothing is recorded or replayed.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ class Scope:
     belongs to no tape. `seed` is of the generator that `random` draws from inside the operation.
     """
 
-    __slots__ = ("_random", "closed", "seed")
+    __slots__ = ("_numpy", "_random", "closed", "drawn", "seed")
 
     tape_id: str | None = None
     began: int | None = None
@@ -28,6 +29,9 @@ class Scope:
         self.closed = False
         self.seed = seed
         self._random: random.Random | None = None
+        self._numpy: Any = None
+        self.drawn = False
+        """Whether this operation has drawn from numpy's shared generator, seeded by the service."""
 
     @property
     def random(self) -> random.Random:
@@ -35,6 +39,12 @@ class Scope:
         if self._random is None:
             self._random = random.Random(self.seed)
         return self._random
+
+    def numpy(self, kind: Callable[[int], Any]) -> Any:
+        """The operation's own generator of numpy's `kind`."""
+        if self._numpy is None:
+            self._numpy = kind(self.seed & 0xFFFFFFFF)
+        return self._numpy
 
     def over(self) -> bool:
         """Whether the operation that this context stems from has ended, so that another may begin here."""

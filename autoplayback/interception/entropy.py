@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from autoplayback.config.settings import InputSettings
+from autoplayback.interception import numpy_random
 from autoplayback.interception.context import current
+from autoplayback.interception.finder import Finder
 from autoplayback.interception.target import Declaration, Role
 
 UUIDS = ("uuid1", "uuid4", "uuid6", "uuid7", "uuid8")
@@ -31,15 +33,18 @@ def declarations() -> list[Declaration]:
             settings=InputSettings(target=f"uuid:{name}", on_missing="call"),
         )
         for name in UUIDS
-    ]
+    ] + [numpy_random.declaration()]
 
 
-def install() -> None:
+def install(finder: Finder | None = None) -> None:
     """Lets the module's functions, however they were imported, draw from the operation's generator while inside one.
 
     They are methods of one hidden instance, so its class is exchanged: `from random import choice` before or after makes no
-    difference. `random.random` and `getrandbits` are C methods which no class reaches; those are bound again.
+    difference. `random.random` and `getrandbits` are C methods which no class reaches; those are bound again. numpy's functions
+    likewise, where `finder` hears of its import.
     """
+    if finder is not None:
+        numpy_random.install(finder)
     shared: Any = getattr(random, "_inst", None)
     if type(shared) is not random.Random:
         return  # installed already, or somebody else has put theirs there: not ours to disturb

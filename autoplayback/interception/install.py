@@ -39,7 +39,7 @@ class Interception:
         self.targets: list[Target] = []
         self._findings = {id(declaration): Finding(declaration) for declaration in self.declarations}
         self._originals: dict[int, list[object]] = {}
-        self._finder = Finder()
+        self.finder = Finder()
         self._undo: list[Callable[[], None]] = []
 
     def install(self) -> None:
@@ -47,8 +47,8 @@ class Interception:
         from autoplayback.interception import threads
 
         self._undo.append(_deepen())
-        self._finder.install()
-        self._undo.append(threads.install(self._finder))
+        self.finder.install()
+        self._undo.append(threads.install(self.finder))
         by_module: dict[str, list[Declaration]] = {}
         for declaration in self.declarations:
             try:
@@ -63,7 +63,7 @@ class Interception:
                 TargetError(declaration.target, "name the program's own module: `app:main` is found in `python app.py` too"),
             )
         for module, declarations in by_module.items():
-            self._finder.when_imported(module, functools.partial(self._imported, declarations))
+            self.finder.when_imported(module, functools.partial(self._imported, declarations))
         self._watch_program(by_module)
 
     def _watch_program(self, by_module: dict[str, list[Declaration]]) -> None:
@@ -83,7 +83,7 @@ class Interception:
 
     def uninstall(self) -> None:
         """Puts everything back as it was, last first."""
-        self._finder.uninstall()
+        self.finder.uninstall()
         while self._undo:
             self._undo.pop()()
 

@@ -267,7 +267,7 @@ class Host:
             else:
                 os.environ.pop(name, None)
         os.environ["TMPDIR"] = folder
-        randomness.freeze(tape.seed)
+        randomness.freeze(tape)
 
     def _begin(self) -> None:
         """The operation's own code is about to run: from here on a refusal is a divergence."""
@@ -287,6 +287,7 @@ class Host:
 def calls_through(declaration: Declaration) -> bool:
     """Whether the config lets a call run that isn't on the tape: it may then read what it needs, so the kernel can't refuse that.
 
-    Our own `uuid` declarations don't count: they read nothing.
+    Our own declarations (uuids, the state of numpy's generator) don't count: they read nothing.
     """
-    return getattr(declaration.settings, "on_missing", None) == "call" and not declaration.target.startswith("uuid:")
+    ours = declaration.target.startswith(("uuid:", "autoplayback."))
+    return getattr(declaration.settings, "on_missing", None) == "call" and not ours

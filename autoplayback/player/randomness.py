@@ -12,10 +12,14 @@ import random
 import sys
 from typing import Any
 
+from autoplayback.interception import numpy_random
+from autoplayback.tape.model import Tape
 
-def freeze(seed: int) -> None:
-    """Makes os.urandom, and all of the standard library and numpy that draws from the system, follow the seed. Not undone:
-    for a process which replays one tape."""
+
+def freeze(tape: Tape) -> None:
+    """Makes os.urandom, and all of the standard library and numpy that draws from the system, follow the tape's seed. Not
+    undone: for a process which replays one tape."""
+    seed = tape.seed
     key = seed.to_bytes(16, "big", signed=True)
     block = itertools.count().__next__
 
@@ -35,9 +39,7 @@ def freeze(seed: int) -> None:
     if (ssl := sys.modules.get("ssl")) is not None:
         ssl.RAND_bytes = urandom  # type: ignore[attr-defined]
     random.seed(seed)
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "random"):
-        numpy.random.seed(seed & 0xFFFFFFFF)
+    numpy_random.replay(seed, seeded=any(call.target.name == numpy_random.NAME for call in tape.calls))
 
 
 def _seed_unseeded(urandom: Any) -> None:

@@ -129,9 +129,9 @@ ASYNC = CONFIG.replace('"svc:load"}', '"svc:load"}, {target: "svc:aload"}') + "c
 
 
 def test_waits_pass_at_once_and_end_as_recorded(tmp_path: Path) -> None:
-    """What came first in production comes first again: what was waited for, or the end of the patience; in any order of threads."""
+    """What came first in production comes first again: what was waited for, or the end of patience; in any order of threads."""
     service = Service(tmp_path, CODE, ASYNC)
-    # All at once, so that recording takes the time of the longest. Each has a process of its own: none disturbs another's threads.
+    # All at once, so that recording takes the time of the longest; in processes of their own, where none disturbs another.
     service.record(
         f"""
         import subprocess, sys
