@@ -192,16 +192,21 @@ def scope_of(request: dict[str, Any], state: dict[str, Any] | None = None) -> di
     return scope
 
 
-async def drive(app: Callable[..., Awaitable[Any]], request: dict[str, Any]) -> dict[str, Any]:
-    """Sends a recorded request through the application, inside its lifespan, and gives its response.
+async def drive(
+    app: Callable[..., Awaitable[Any]], request: dict[str, Any], began: Callable[[int], None] = lambda status: None
+) -> dict[str, Any]:
+    """Sends a recorded request through the application, inside its lifespan, and gives its response; `began` is told of its
+    status.
 
     What the application raises into its server passes. Raises ReplayError where its startup fails.
     """
     async with Lifespan(app) as lifespan:
-        return await _exchange(app, request, lifespan.state)
+        return await _exchange(app, request, lifespan.state, began)
 
 
-async def _exchange(app: Callable[..., Awaitable[Any]], request: dict[str, Any], state: dict[str, Any] | None) -> dict[str, Any]:
+async def _exchange(
+    app: Callable[..., Awaitable[Any]], request: dict[str, Any], state: dict[str, Any] | None, began: Callable[[int], None]
+) -> dict[str, Any]:
     body = Body()
     start: Message = {}
     trailers: list[Any] = []
@@ -221,6 +226,7 @@ async def _exchange(app: Callable[..., Awaitable[Any]], request: dict[str, Any],
         kind = message["type"]
         if kind == "http.response.start":
             start.update(message)
+            began(message["status"])
         elif kind == "http.response.body":
             body.note(message.get("body", b""))
             if not message.get("more_body", False) or (left is not None and body.chunks >= left):

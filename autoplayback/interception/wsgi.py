@@ -380,10 +380,13 @@ class _FileWrapper:
             yield chunk
 
 
-def drive(app: Callable[..., Iterable[bytes]], request: dict[str, Any]) -> dict[str, Any]:
+def drive(
+    app: Callable[..., Iterable[bytes]], request: dict[str, Any], began: Callable[..., None] = lambda status, error: None
+) -> dict[str, Any]:
     """Sends a recorded request through the application and reads its response as far as the recorded client did.
 
-    What the application raises into its server passes.
+    What the application raises into its server passes. `began` is told of the response's status, and of the exception that the
+    application gives as its cause.
     """
     body = Body()
     head: list[Any] = ["", []]
@@ -392,6 +395,7 @@ def drive(app: Callable[..., Iterable[bytes]], request: dict[str, Any]) -> dict[
         if exc_info is not None and body.chunks:
             raise exc_info[1].with_traceback(exc_info[2])
         head[:] = status, headers
+        began(int(status[:3]) if status[:3].isdigit() else 0, exc_info[1] if exc_info else None)
         return body.note
 
     taken = request.get("taken")

@@ -14,6 +14,7 @@ from autoplayback.config.nearest import suggestion
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.resolve import signature_of
 from autoplayback.interception.target import Declaration, Shape
+from autoplayback.player import caught
 from autoplayback.tape.model import End, Tape, TargetNote
 from autoplayback.tape.values import Trust, rebuild
 
@@ -273,10 +274,10 @@ def _drive_web(entry: Entry, arguments: Any) -> None:
         if entry.declaration.shape is Shape.WSGI:
             from autoplayback.interception import wsgi
 
-            wsgi.drive(entry.value, args[0])
+            wsgi.drive(entry.value, args[0], caught.answering)
         else:
             from autoplayback.interception import asgi
 
-            _run(asgi.drive(entry.value, args[0]))
+            _run(asgi.drive(entry.value, args[0], caught.answering))
     except _NOTED:
         return  # noted already, by the operation's passage

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.target import Declaration, Role, Target
-from autoplayback.player import clock, entry, framing, kernel, logs, randomness
+from autoplayback.player import caught, clock, entry, framing, kernel, logs, randomness
 from autoplayback.player.clock import Clock
 from autoplayback.player.forking import Herd
 from autoplayback.player.options import SCRATCH, Options
@@ -61,6 +61,7 @@ class Host:
         self.notes: list[str] = []
         clock.install()
         logs.install()
+        caught.install()
         os.chdir(options.workdir)
         sys.path[:] = [options.workdir, *(path for path in sys.path if path not in ("", options.workdir))]
         sandbox.importing(self._refused_at_import)

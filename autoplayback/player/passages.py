@@ -8,6 +8,7 @@ from autoplayback.errors import Diverged
 from autoplayback.interception.context import Scope
 from autoplayback.interception.protocol import Answer
 from autoplayback.originals import perf_counter_ns
+from autoplayback.player import caught
 from autoplayback.player.misses import raised_at
 from autoplayback.tape.draft import CallDraft, Draft
 from autoplayback.tape.model import End
@@ -117,5 +118,7 @@ class OperationPassage(_Noting):
             self._session.raised_memory_error = isinstance(value, MemoryError)
             if end is End.RAISED and isinstance(value, BaseException):
                 self._session.raised_at = raised_at(value)
+            elif isinstance(value, dict) and isinstance(status := value.get("status"), int) and status >= 500:
+                self._session.raised_at = caught.last()
             super()._end(end, value)
             self._session.scope.closed = True

@@ -17,7 +17,7 @@ from autoplayback.interception.handles import Handle, is_handle, replayed, state
 from autoplayback.interception.protocol import Answer, Interceptor
 from autoplayback.interception.target import Shape, Target
 from autoplayback.originals import perf_counter_ns
-from autoplayback.player import misses, tripwire
+from autoplayback.player import caught, misses, tripwire
 from autoplayback.player.clock import Clock
 from autoplayback.player.files import restored
 from autoplayback.player.lanes import Lanes
@@ -109,6 +109,7 @@ class Session:
         self._lanes.enter()
         if self.on_begin is not None:
             self.on_begin()
+        caught.forget()
         self._entered = threading.get_ident()
         self._cpu = process_time_ns()
         return OperationPassage(self)

@@ -128,7 +128,8 @@ class Playback:
     ran: bool = False
     """Whether the operation's own code was really entered."""
     raised: str = ""
-    """`file:line in function` of the service's own frame that the operation's exception came from."""
+    """`file:line in function` of the service's own frame that the operation's exception came from; of an answer of 5xx that of
+    the exception which a web framework caught, with its class."""
     lanes: tuple[int, ...] = ()
     """Per replayed call the thread or task that made it: 0 is the operation's own, others are numbered in the order of their
     first calls; empty where the operation's own made them all."""
