@@ -11,7 +11,7 @@ import msgspec
 
 from autoplayback.config.paths import parse
 from autoplayback.config.settings import Compare
-from autoplayback.equalizer import metrics, plugins, showing
+from autoplayback.equalizer import hints, metrics, plugins, showing
 from autoplayback.equalizer.differ import MISSING, Differ, RawDifference
 from autoplayback.equalizer.finding import present
 from autoplayback.equalizer.order import disorder
@@ -87,6 +87,8 @@ class _Comparison:
         readings, raw, differ = self._differences(old, new)
         rules = self._rules(differ, (old, new))
         verdict, reason = self._verdict(playback, old, new, readings, raw)
+        if verdict in (Verdict.FAILED, Verdict.DIFFERENT) and (hint := hints.redaction(self.recorded, self.replayed, old, new)):
+            self.notes.append(hint)
         judgement = self.judgement(
             verdict,
             reason,

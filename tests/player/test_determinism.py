@@ -57,8 +57,9 @@ def operation():
     return [
         threads(), pool(), asyncio.run(tasks()), list(names), hash("text"), list({uuid.uuid4() for _ in range(5)}), len(objects),
         random.random(), random.Random().random(), random.SystemRandom().random(), rand(3).tolist(),
-        numpy.random.shuffle(list("ab")), numpy.random.default_rng().random(), secrets.choice("abc"), secrets.randbelow(1000), os.urandom(8),
-        uuid.uuid1(), os.path.basename(tempfile.mktemp()), time.time(), time.perf_counter_ns(), datetime.datetime.now(datetime.timezone.utc),
+        numpy.random.shuffle(list("ab")), numpy.random.default_rng().random(), secrets.choice("abc"), secrets.randbelow(1000),
+        os.urandom(8), uuid.uuid1(), os.path.basename(tempfile.mktemp()), time.time(), time.perf_counter_ns(),
+        datetime.datetime.now(datetime.timezone.utc),
     ]
 """
 

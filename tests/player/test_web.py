@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from autoplayback.equalizer.verdict import Verdict
 from tests.player.service import Service
 
@@ -75,3 +77,93 @@ def test_asgi(tmp_path: Path) -> None:
     service.code(ASGI.replace('scope["path"]', 'scope["path"].upper()'))
     [result] = service.replay()
     assert result.verdict is Verdict.DIVERGED, result
+
+
+FLASK = """
+import flask
+app = flask.Flask(__name__)
+def load(key): return {"sku": key}
+def price(found): return found["sku"]
+@app.get("/")
+def index(): return {"price": price(load(flask.request.args["q"]))}
+"""
+FASTAPI = """
+import fastapi, fastapi.responses
+app = fastapi.FastAPI()
+async def load(key): return {"sku": key}
+def price(found): return found["sku"]
+@app.exception_handler(KeyError)
+async def missing(request, error): return fastapi.responses.JSONResponse({"error": str(error)}, 500)
+@app.post("/a")
+async def index(q): return {"price": price(await load(q))}
+"""
+BARE = """
+import sys
+def load(key): return {"sku": key}
+def price(found): return found["sku"]
+def app(environ, start_response):
+    try:
+        found = price(load(environ["QUERY_STRING"]))
+    except KeyError:
+        start_response("500 Oops", [], sys.exc_info())
+        return [b"oops"]
+    start_response("200 OK", [])
+    return [found.encode()]
+"""
+CONFIG = 'service: svc\noperations: [{{{kind}: "svc:app"}}]\ninputs: [{{target: "svc:load"}}]\n'
+GET = DRIVE.partition("get(\"/x\"")[0] + "get('/', 'q=1')"
+
+
+@pytest.mark.parametrize(("kind", "code", "drive"), [("wsgi", FLASK, GET), ("wsgi", BARE, GET), ("asgi", FASTAPI, ASGI_DRIVE)],
+                         ids=["flask", "bare", "fastapi"])  # fmt: skip
+def test_an_answer_of_500_says_where_it_was_raised(tmp_path: Path, kind: str, code: str, drive: str) -> None:
+    """Frameworks catch what the service raises: the place in the service is told all the same."""
+    service = Service(tmp_path, code, CONFIG.format(kind=kind))
+    assert len(service.record(drive)) == 1
+    service.code(code.replace('found["sku"]', 'found["stock"]'))
+    [result] = service.replay()
+    assert result.verdict is Verdict.FAILED, result
+    line = next(number for number, text in enumerate(code.splitlines(), 1) if "def price" in text)
+    assert result.reason.endswith(f"replayed: answered 500 at svc.py:{line} in price (KeyError)"), result.reason
+
+
+SIGNED = """
+import hmac
+def load(key): return key
+def signed(credential):
+    user, _, signature = credential.partition(".")
+    return hmac.compare_digest(hmac.new(b"key", user.encode(), "sha256").hexdigest(), signature)
+def verify(token):
+    if not signed(token):
+        raise PermissionError("bad signature")
+def app(environ, start_response):
+    known = signed(environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer "))
+    start_response("200 OK" if known else "401 Unauthorized", [])
+    return [b"hello"]
+def operation(token):
+    verify(token)
+    return "hello"
+"""
+SIGNED_DRIVE = DRIVE.partition("get(\"/x\"")[0] + """
+import hmac
+token = "eve." + hmac.new(b"key", b"eve", "sha256").hexdigest()
+get("/", HTTP_AUTHORIZATION="Bearer " + token)
+svc.operation(token)
+"""
+
+
+def test_a_redacted_credential_is_named_as_the_likely_cause(tmp_path: Path) -> None:
+    """The same code refuses the token that stands for a secret: the result says so, and what to declare."""
+    config = 'service: svc\noperations: [{wsgi: "svc:app"}, {target: "svc:operation"}]\n'
+    service = Service(tmp_path, SIGNED, config + 'inputs: [{target: "svc:load"}]\n')
+    assert len(service.record(SIGNED_DRIVE)) == 2
+    refused, raised = service.replay()
+    assert refused.verdict is Verdict.DIFFERENT
+    assert any("headers.authorization of the request is redacted" in note and "inputs:" in note for note in refused.notes)
+    assert raised.verdict is Verdict.FAILED
+    assert any("token of the request is redacted" in note and "MODULE:verify" in note for note in raised.notes), raised
+    service.config(config + 'inputs: [{target: "svc:signed"}]\n')
+    service.record(SIGNED_DRIVE)
+    results = service.replay(service.tapes()[2:])
+    assert [result.verdict for result in results] == [Verdict.EQUAL] * 2, results
+    assert not any("redacted" in note for result in results for note in result.notes)
