@@ -167,7 +167,8 @@ def replay(
         trials = Trials(found.settings, rules, repeat=repeat) if base or base_python else None
         if trials is not None:
             other = cleanup.enter_context(checked_out(base or folder, folder))
-            before = replace(lane, python=base_python or lane.python, options=replace(lane.options, workdir=other))
+            elsewhere = replace(lane.options, workdir=other, extra={"head": folder})
+            before = replace(lane, python=base_python or lane.python, options=elsewhere)
             played = trials.run(_loaded(cassette, chosen), lane, before, count, _tell)
         else:
             played = runner.run(

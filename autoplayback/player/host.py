@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.target import Declaration, Role, Target
-from autoplayback.player import caught, clock, entry, framing, kernel, logs, randomness
+from autoplayback.player import caught, clock, entry, framing, kernel, logs, origins, randomness
 from autoplayback.player.clock import Clock
 from autoplayback.player.forking import Herd
 from autoplayback.player.options import SCRATCH, Options
@@ -63,7 +63,10 @@ class Host:
         logs.install()
         caught.install()
         os.chdir(options.workdir)
+        if head := options.extra.get("head"):
+            sys.path[:] = origins.moved(sys.path, head, options.workdir)
         sys.path[:] = [options.workdir, *(path for path in sys.path if path not in ("", options.workdir))]
+        origins.distrust_bytecode(options.workdir)
         sandbox.importing(self._refused_at_import)
         self._composition = compose(options)
         self._player = self._composition.player
@@ -81,6 +84,7 @@ class Host:
             before = len(self.notes)
             try:
                 found: entry.Entry | None = entry.locate(declaration)
+                origins.check(declaration.target.partition(":")[0], self._options.workdir)
                 reason = ""
             except AutoplaybackError as error:
                 found, reason = None, str(error)

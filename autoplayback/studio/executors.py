@@ -118,7 +118,9 @@ class Worker:
         env = {**(variables or {}), **env}
         env |= {"PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1", **lane.env}
         options = replace(lane.options, scratch=self._scratch)
-        command = [lane.python, "-c", BOOT, str(theirs.fileno()), json.dumps(options.plain())]
+        # A path is meant from here, not from the folder that the worker begins in.
+        python = os.path.abspath(lane.python) if os.path.dirname(lane.python) else lane.python
+        command = [python, "-c", BOOT, str(theirs.fileno()), json.dumps(options.plain())]
         try:
             self._process = subprocess.Popen(
                 command,
