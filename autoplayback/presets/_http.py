@@ -65,11 +65,6 @@ class Content:
         else:
             self._digest.update(piece)
 
-    def digest(self) -> str:
-        """The SHA-256 of all so far."""
-        known: str = (self._digest or hashlib.sha256(b"".join(self._parts))).hexdigest()
-        return known
-
     def value(self) -> Any:
         """What goes on the tape."""
         return b"".join(self._parts) if self._digest is None else {"sha256": self._digest.hexdigest(), "size": self._size}
@@ -112,18 +107,10 @@ def heard(body: Any, done: Callable[[Any], None]) -> Any:
 
 
 def _looked_into(file: Any) -> Any:
-    """A file's content from where it stands, and back there. Of a long one only the start is read: it may be gigabytes."""
+    """A file's content from where it stands to its end, and back there."""
     at = file.tell()
     try:
-        found = Content()
-        size = 0
-        while size < CONTENT_LIMIT and (part := file.read(1 << 20)):
-            found.feed(part)
-            size += len(part)
-        if size < CONTENT_LIMIT:
-            return found.value()
-        file.seek(0, 2)
-        return {"sha256 of the start": found.digest(), "size": file.tell() - at}
+        return _drained(file)
     finally:
         file.seek(at)
 
