@@ -52,6 +52,19 @@ def install(finder: Finder | None = None) -> None:
     for name in DRAWS:
         if hasattr(random, name):
             setattr(random, name, getattr(shared, name))
+    _seed_unseeded()
+
+
+def _seed_unseeded() -> None:
+    """Lets a `random.Random()` that is made without a seed inside an operation take one from the operation's generator."""
+    plain = random.Random.seed
+
+    def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+        scope = current.get() if a is None else None
+        plain(self, a if scope is None or scope.closed else scope.random.getrandbits(256), version)
+
+    seed.__doc__ = plain.__doc__
+    random.Random.seed = seed  # type: ignore[method-assign]
 
 
 class ScopedRandom(random.Random):

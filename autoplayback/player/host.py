@@ -60,6 +60,7 @@ class Host:
         """Environment variables that a tape has set, with what they were before."""
         self.notes: list[str] = []
         clock.install()
+        randomness.install()
         logs.install()
         caught.install()
         os.chdir(options.workdir)

@@ -18,7 +18,10 @@ def draw():
     return [random.random(), choice("abcdef"), randint(1, 100), items, gauss(0, 1), gauss(0, 1), uniform(1, 2),
             sample(range(99), 3), random.getrandbits(70), random.randbytes(4), random.betavariate(1, 2)]
 
-def inside(seed):
+def own():
+    return [random.Random().random(), random.Random(4).random()]
+
+def inside(seed, draw=draw):
     token = current.set(Scope(seed))
     try: return draw()
     finally: current.reset(token)
@@ -26,7 +29,9 @@ def inside(seed):
 random.seed(5); outside = draw()
 random.seed(5); a, b = inside(1), inside(1)
 assert a == b and a != inside(2)
+assert inside(1, own) == inside(1, own) != inside(2, own)
 assert draw() == outside, "what happens inside leaves the service's own generator alone"
+assert own() != own() and own()[1] == inside(1, own)[1]
 token = current.set(Scope(3)); random.seed(8); seeded = draw(); random.seed(8); assert draw() == seeded; current.reset(token)
 closed = Scope(1); closed.closed = True
 random.seed(5); token = current.set(closed); assert draw() == outside; current.reset(token)
