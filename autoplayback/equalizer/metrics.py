@@ -44,6 +44,8 @@ def readings(
         (rule, one), (_, other) = old.get(parts) or (new[parts][0], MISSING), new.get(parts) or (old[parts][0], MISSING)
         metric: Metric = rule.option
         before, after = number(one), number(other)
+        if parts[0] == "result" and (recorded.result is MISSING) != (replayed.result is MISSING):
+            continue  # one side raised, and that is told
         if before is None or after is None or not (math.isfinite(before) and math.isfinite(after)):
             if (one is not MISSING or other is not MISSING) and repr(one) != repr(other):
                 odd.append(RawDifference(parts, one, other))

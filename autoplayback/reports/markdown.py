@@ -78,11 +78,11 @@ def _block(group: Group) -> str:
     lines = ["", f"### {SIGNS[result.verdict]} {result.verdict.value}: {text(result.operation)}{times}", ""]
     if result.misses:
         first = result.misses[0]
-        lines.append(f"**First:** {text(first.reason)}")
+        lines += [f"**First:** {text(first.reason)}", ""]
         if first.site:
-            lines.append(f"asked at {code(first.site)}")
+            lines.append(f"- asked at {code(first.site)}")
         if first.nearest:
-            lines.append(f"nearest on the tape: {text(first.nearest)}")
+            lines.append(f"- nearest on the tape: {text(first.nearest)}")
         if first.advice:
             lines += ["", fenced(first.advice, "yaml")]
         lines.append("")

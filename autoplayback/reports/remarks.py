@@ -71,4 +71,5 @@ def _drifts(drifts: list[Drift]) -> Iterator[Remark]:
             kind = {"degraded": "bad", "improved": "good"}.get(label, "calm")
             yield Remark(label, kind, drift.described(), bool(drift.group))
         if len(groups) > _GROUPS:
-            yield Remark(groups[-1].verdict, "calm", f"… and {len(groups) - _GROUPS} more groups of {groups[0].path}", True)
+            more = len(groups) - _GROUPS
+            yield Remark(groups[-1].verdict, "calm", f"{groups[0].path} for {more} more group{'s' * (more != 1)}", True)

@@ -377,3 +377,12 @@ def test_of_a_long_operation_only_its_own_now_is_equal() -> None:
     assert later.playback is not None
     later = replace(later, playback=replace(later.playback, began=NOW, ended=NOW + 2 * SECOND))
     assert compare(recorded, later).verdict is Verdict.DIFFERENT
+
+
+def test_a_metric_is_no_difference_of_its_own_where_one_side_raised() -> None:
+    """That it raised is one; and a repair is a repair though a number came with it."""
+    rules = Compare(metrics={"result.cost": Metric(better="lower")})
+    failed = compare(tape({"cost": 5}), replay(Raises(ValueError("x"))), rules)
+    assert (failed.verdict, places(failed)) == (Verdict.FAILED, ["error"])
+    fixed = compare(tape(Raises(ValueError("x"))), replay({"cost": 5}), rules)
+    assert (fixed.verdict, places(fixed)) == (Verdict.FIXED, ["error"])
