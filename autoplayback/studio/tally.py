@@ -128,7 +128,7 @@ class Tally:
             count = self.verdicts[Verdict(verdict)]
             amount, relative = share(limit) if isinstance(limit, str) else (float(limit), False)
             if count > (amount * tapes if relative else amount):
-                over.append(f"{count} of {tapes} tapes are {verdict}, more than {limit}")
+                over.append(f"{count} of {tapes} tapes {'is' if count == 1 else 'are'} {verdict}, more than {limit}")
         return over
 
     def _exit(self, because: list[str]) -> int:

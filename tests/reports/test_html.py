@@ -71,6 +71,10 @@ def test_groups_expand_and_tapes_show_their_differences_side_by_side(page: Any) 
     assert "14 items" in page.inner_text("#detail .tree")
     page.click("#detail .tree .key:has-text('items')")
     assert "SKU-" in page.inner_text("#detail .tree")
+    page.focus("#detail .tree .key:has-text('result')")
+    page.keyboard.press("Enter")
+    assert page.get_attribute("#detail .tree .key:has-text('result')", "aria-expanded") == "false"
+    assert not page.is_visible("#detail .tree .old")
 
 
 def test_verdicts_are_filtered(page: Any) -> None:

@@ -220,6 +220,14 @@ function treeOf(nodes) {
   return tree;
 }
 
+// A label that opens and closes what is below it, by mouse and by keyboard; `act` says whether it is open then.
+function opens(label, open, act) {
+  const turn = () => label.setAttribute("aria-expanded", String(act()));
+  for (const [name, value] of Object.entries({ role: "button", tabindex: "0", "aria-expanded": String(open) })) label.setAttribute(name, value);
+  label.addEventListener("click", turn);
+  label.addEventListener("keydown", event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); turn(); } });
+}
+
 function branch(parent, [key, state, old, fresh, below], depth) {
   const name = typeof key === "number" ? `[${key}]` : key;
   const label = () => el("span", { class: "key", vars: { "--d": depth } }, name);
@@ -227,7 +235,7 @@ function branch(parent, [key, state, old, fresh, below], depth) {
   if (state === "/") {
     const line = el("div", { class: "line branch" }, label(), el("span"), el("span"));
     const inner = el("div", {});
-    line.firstChild.addEventListener("click", () => { inner.hidden = line.classList.toggle("closed"); });
+    opens(line.firstChild, true, () => { inner.hidden = line.classList.toggle("closed"); return !inner.hidden; });
     below.forEach(node => branch(inner, node, depth + 1));
     parent.append(line, inner);
   } else if (state === "≈") parent.append(el("div", { class: "line same" }, label(), el("span", {}, written(old)), el("span", { class: "rule" }, fresh)));
@@ -242,9 +250,10 @@ function branch(parent, [key, state, old, fresh, below], depth) {
 function same(label, value, size) {
   if (!size || JSON.stringify(value).length < 60) return el("div", { class: "line same" }, label, el("span", {}, written(value)), el("span", {}, written(value)));
   const left = el("span", {}, size), right = el("span", {}, size);
-  label.addEventListener("click", () => {
-    const open = line.classList.toggle("closed");
-    left.textContent = right.textContent = open ? size : written(value);
+  opens(label, false, () => {
+    const closed = line.classList.toggle("closed");
+    left.textContent = right.textContent = closed ? size : visible(written(value));
+    return !closed;
   });
   const line = el("div", { class: "line same branch closed" }, label, left, right);
   return line;
