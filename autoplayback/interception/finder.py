@@ -76,6 +76,14 @@ class Finder(MetaPathFinder):
                 self.imported(module, module.__name__)
 
 
+def _as_importlib(function: Callable[..., None]) -> Callable[..., None]:
+    """Python leaves the import system's own frames out of tracebacks and warnings, told by their file's exact name. Another one
+    between them would show them all, and a module that warns its importer would warn of us."""
+    made: Any = function
+    made.__code__ = made.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+    return function
+
+
 class _Loader(Loader):
     """Stands in for a module's loader until its code has run; nobody sees it on the module afterwards."""
 
@@ -91,6 +99,7 @@ class _Loader(Loader):
         module: ModuleType | None = create(spec) if create is not None else None
         return module
 
+    @_as_importlib
     def exec_module(self, module: ModuleType) -> None:
         spec = module.__spec__
         assert spec is not None

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+import traceback
+import warnings
 import zipfile
 
 import pytest
@@ -99,6 +101,32 @@ def test_a_broken_module_breaks_as_it_did(service, intercept):
     assert name not in sys.modules
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("service_that_is_not_there")
+
+
+def test_what_a_module_says_at_its_import_is_said_as_it_was(service, intercept):
+    """The traceback of its exception has no line of the import system's, and a warning for its importer names that one."""
+    broken = service.write("def f(): return 1\nraise ValueError('mine')")
+    misspelt = service.write("def f(: return 1")
+    old = service.write("import warnings\ndef f(): return 1\nwarnings.warn('old', DeprecationWarning, stacklevel=2)")
+    importer = service.write(f"import {old}")
+
+    def said():
+        heard = []
+        for name in (broken, misspelt):
+            with pytest.raises((ValueError, SyntaxError)) as caught:
+                exec(f"import {name}")
+            heard.append([(frame.filename, frame.lineno) for frame in traceback.extract_tb(caught.value.__traceback__)])
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            importlib.import_module(importer)
+        for name in (importer, old):
+            del sys.modules[name]
+        return heard, [(warning.filename, warning.lineno) for warning in seen]
+
+    before = said()
+    assert before[1] == [(str(service.folder / f"{importer}.py"), 1)]
+    intercept(f"{broken}:f", f"{misspelt}:f", f"{old}:f")
+    assert said() == before
 
 
 def test_a_fault_of_ours_doesnt_break_an_import(service, intercept, capfd, monkeypatch):
