@@ -69,9 +69,6 @@ class Interception:
     def _watch_program(self, by_module: dict[str, list[Declaration]]) -> None:
         from autoplayback.interception import script
 
-        if not script.named_by_command(by_module):
-            return
-
         def names(module: str) -> set[str]:
             return _Names(resolve.split(declaration.target)[1].partition(".")[0] for declaration in by_module[module])
 
@@ -79,7 +76,9 @@ class Interception:
             there = [d for d in by_module[module] if _defined(d, main)]
             self._imported(there, main)
 
-        script.watch(by_module, names, defined)
+        self._undo.append(script.watch_children(self._finder, by_module, defined))
+        if script.named_by_command(by_module):
+            script.watch(by_module, names, defined)
 
     def uninstall(self) -> None:
         """Puts everything back as it was, last first."""

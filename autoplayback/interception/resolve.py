@@ -188,18 +188,31 @@ def innermost(value: Any) -> Iterator[Any]:
     """A callable and what its decorators wrap, outermost first, down a chain of `__wrapped__`, `__func__` and task `run`s.
 
     The chain ends at a cache (within one, only the calls that miss it would be seen, and a replay with a cold cache would ask
-    for what isn't on the tape) and at a singledispatch function, which wraps only one of its implementations.
+    for what isn't on the tape), at a singledispatch function, which wraps only one of its implementations, and at what has been
+    compiled: the compiler reads the code of what it wraps.
     """
     seen: set[int] = set()
     while value is not None and id(value) not in seen:
         seen.add(id(value))
         yield value
-        if isinstance(value, functools._lru_cache_wrapper) or (hasattr(value, "dispatch") and hasattr(value, "registry")):
+        if is_cache(value) or is_compiled(value) or (hasattr(value, "dispatch") and hasattr(value, "registry")):
             return
         inner = _inner(value)
         if inner is None or (isinstance(inner, FunctionType) and inner in inplace.originals):
             return
         value = inner
+
+
+def is_cache(value: Any) -> bool:
+    """Whether calls of this may be answered without running what it wraps: `functools`' caches, and what is made like them."""
+    return isinstance(value, functools._lru_cache_wrapper) or any(
+        inspect.getattr_static(value, name, None) is not None for name in ("cache_clear", "cache_key")
+    )
+
+
+def is_compiled(value: Any) -> bool:
+    """Whether numba has made this of a function in Python, whose code it reads at the first call."""
+    return any(base.__module__.partition(".")[0] == "numba" for base in type(value).__mro__)
 
 
 def _inner(value: Any) -> Any:

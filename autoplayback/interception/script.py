@@ -3,11 +3,14 @@
 Its functions must be held between their definition and the call at its bottom which runs the service for good. Python tells
 audit hooks of the program's code just before it runs it; we run the same source instead, with a call of ours after each
 top-level statement that defines a target. Installed only where the command line names a module that has targets.
+
+A child that multiprocessing spawns runs the program once more, under another name and without those last lines.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import sys
 import warnings
@@ -16,6 +19,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from autoplayback.interception.faults import report
+from autoplayback.interception.finder import Finder
 from autoplayback.originals import open
 from autoplayback.tape.names import call_program
 
@@ -58,6 +62,46 @@ def watch(modules: Collection[str], names: Callable[[str], Collection[str]], def
     sys.addaudithook(hook)
 
 
+def watch_children(finder: Finder, modules: Collection[str], defined: Defined) -> Callable[[], None]:
+    """Calls `defined(module, __main__)` in a process spawned by multiprocessing, once that has run the program again; returns
+    the undoing."""
+    undos: list[Callable[[], None]] = []
+
+    def patch(spawn: Any) -> None:
+        for name in ("_fixup_main_from_path", "_fixup_main_from_name"):
+            original = getattr(spawn, name, None)
+            if original is not None:
+                setattr(spawn, name, _followed(original, modules, defined))
+                undos.append(functools.partial(setattr, spawn, name, original))
+
+    finder.when_imported("multiprocessing.spawn", patch)
+
+    def undo() -> None:
+        while undos:
+            undos.pop()()
+
+    return undo
+
+
+def _followed(original: Callable[[str], Any], modules: Collection[str], defined: Defined) -> Callable[[str], Any]:
+    @functools.wraps(original)
+    def followed(where: str) -> Any:
+        before = sys.modules.get("__main__")
+        done = original(where)
+        main = sys.modules.get("__main__")
+        try:
+            if main is not None and main is not before:
+                module = where if where in modules else _module_of_path(where, modules)
+                if module is not None:
+                    call_program(module)
+                    defined(module, main)
+        except Exception as error:
+            report(f"the program {where} runs unrecorded in this process", error)
+        return done
+
+    return followed
+
+
 def instrumented(source: bytes, filename: str, names: Collection[str], call: Callable[[], None]) -> CodeType:
     """The program's code, with `call()` after each top-level statement that binds one of the names."""
     tree = ast.parse(source, filename)
@@ -95,6 +139,10 @@ def _module_of(main: ModuleType, filename: str, modules: Collection[str]) -> str
     spec = getattr(main, "__spec__", None)
     if spec is not None:
         return spec.name if spec.name in modules else None
+    return _module_of_path(filename, modules)
+
+
+def _module_of_path(filename: str, modules: Collection[str]) -> str | None:
     path = os.path.abspath(filename).removesuffix(".py")
     return next((module for module in modules if path.endswith(os.sep + module.replace(".", os.sep))), None)
 

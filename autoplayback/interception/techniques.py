@@ -58,6 +58,8 @@ class _Holder:
             return self._chain(raw.func, "cached property: ")
         if isinstance(raw, type):
             return self._class(raw)
+        if resolve.is_compiled(raw):
+            raise self._refused("is compiled by numba, and called by other such code past Python: intercept what calls it")
         if isinstance(raw, (staticmethod, classmethod, FunctionType)) or inspect.ismethod(raw):
             return self._chain(raw)
         if not callable(raw) and not hasattr(type(raw), "__get__"):
@@ -85,7 +87,7 @@ class _Holder:
             held = self._instance(chosen)
         else:
             held = self._attribute()
-        if isinstance(chosen, functools._lru_cache_wrapper):
+        if resolve.is_cache(chosen):
             held.technique += "; outside its cache, so every call is recorded"
         elif len(chain) > 1:
             other = "; `wrap: outside` takes the whole" if chosen is not outside else "; `wrap: inside` takes the function within"

@@ -89,6 +89,28 @@ def test_children_of_multiprocessing_are_recorded(project, method):
     assert recorded(project)
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.parametrize("command", [["service.py"], ["-m", "service"]])
+def test_children_of_a_program_that_has_its_own_targets(project, method, command):
+    """Spawned children run it again, as `__mp_main__`: its functions are held there too, and their tapes carry its real name."""
+    (project / "service.py").write_text(
+        "import multiprocessing as mp\n"
+        "class Order:\n"
+        "    def __init__(self, n): self.n = n\n"
+        "def work(order): return order.n * 2\n"
+        "if __name__ == '__main__':\n"
+        "    print(work(Order(0)))\n"
+        f"    with mp.get_context({method!r}).Pool(1) as pool:\n"
+        "        print(pool.map(work, [Order(1), Order(2)]))\n"
+        "        pool.close(); pool.join()\n"
+    )
+    done = python(*command, folder=project, AUTOPLAYBACK="record")
+    assert (done.stdout, done.stderr) == ("0\n[2, 4]\n", "")
+    replayed = python("-m", "autoplayback.cli", "replay", folder=project)
+    assert replayed.stdout.startswith("3 tapes"), replayed.stdout
+    assert ": 3 equal" in replayed.stdout
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [

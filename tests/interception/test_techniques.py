@@ -199,6 +199,69 @@ def test_inside_or_outside_decorators(service, intercept, notebook):
     assert "outside its decorators" in outside.technique
 
 
+def test_caches_that_are_no_c_function_are_taken_from_outside(service, intercept, notebook):
+    """As async_lru and cachetools make them: a call that the cache answers is a call. A method's `cache_clear` still works."""
+    m = service.module("""
+        import functools
+        class Cached:
+            def __init__(self, function):
+                functools.update_wrapper(self, function)
+                self.kept = {}
+            def __call__(self, x):
+                if x not in self.kept: self.kept[x] = self.__wrapped__(x)
+                return self.kept[x]
+            def cache_clear(self): self.kept.clear()
+        def cached(function):
+            kept = {}
+            @functools.wraps(function)
+            def answer(x):
+                if x not in kept: kept[x] = function(x)
+                return kept[x]
+            answer.cache_key = hash
+            return answer
+        @Cached
+        def one(x): return x
+        @cached
+        def two(x): return x
+    """)
+    findings = intercept(f"{m.__name__}:one", f"{m.__name__}:two").findings()
+    with notebook.open():
+        assert [m.one(1), m.one(1), m.two(2), m.two(2)] == [1, 1, 2, 2]
+    m.one.cache_clear()
+    assert [call[:2] for call in heard(notebook)] == [("one", (1,)), ("one", (1,)), ("two", (2,)), ("two", (2,))]
+    assert all("outside its cache" in finding.technique for finding in findings)
+
+
+def test_what_numba_compiles_is_refused(service, intercept, notebook):
+    """It reads a function's code at the first call, and would refuse ours in the midst of the service. What is around it is held."""
+    m = service.module("""
+        import functools
+        class Dispatcher:
+            def __init__(self, function):
+                functools.update_wrapper(self, function)
+            def __call__(self, *args):
+                return self.__wrapped__(*args)
+        Dispatcher.__module__ = "numba.core.registry"
+        def plain(function):
+            @functools.wraps(function)
+            def call(*args): return function(*args)
+            return call
+        @Dispatcher
+        def fast(x): return x
+        @plain
+        @Dispatcher
+        def around(x): return x
+    """)
+    code = m.fast.__wrapped__.__code__, m.around.__wrapped__.__wrapped__.__code__
+    refused, held = intercept(f"{m.__name__}:fast", f"{m.__name__}:around").findings()
+    assert "compiled by numba" in refused.error
+    assert "in place" in held.technique
+    with notebook.open():
+        assert (m.fast(1), m.around(2)) == (1, 2)
+    assert [call[:2] for call in heard(notebook)] == [("around", (2,))]
+    assert (m.fast.__wrapped__.__code__, m.around.__wrapped__.__wrapped__.__code__) == code
+
+
 def test_a_function_modelled_on_a_foreign_one_leaves_that_alone(service, intercept, notebook):
     """`functools.wraps(other)` doesn't make `other` the target."""
     m = service.module("""

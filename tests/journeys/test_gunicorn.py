@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -112,10 +113,13 @@ def test_killed_without_warning_what_ended_half_a_second_before_is_on_disk(proje
     check(project, 60)
 
 
-def test_reloaded_with_hup_the_old_workers_tapes_stay(project):
+@pytest.mark.parametrize(
+    "options", [["--threads", "2"], ["--threads", "2", "--preload"], ["--worker-class", "gevent"]], ids=" ".join
+)
+def test_reloaded_with_hup_the_old_workers_tapes_stay(project, options):
     """New workers take over; neither theirs nor the old ones' tapes are lost."""
     port = processes.free_port()
-    with project.serving(gunicorn(port, "--workers", "2", "--threads", "2"), port) as server:
+    with project.serving(gunicorn(port, "--workers", "2", *options), port) as server:
         before = drive(port, range(30))
         server.send_signal(signal.SIGHUP)
         until = time.monotonic() + 20
@@ -123,6 +127,37 @@ def test_reloaded_with_hup_the_old_workers_tapes_stay(project):
             time.sleep(0.1)
         after = drive(port, range(30, 60))
     assert not before & after
+    check(project, 60)
+
+
+def test_replaced_with_usr2_both_masters_workers_are_recorded(project):
+    """The master starts another by `exec`; both serve for a while, then the old one is told to end."""
+    port = processes.free_port()
+    script = str(Path(sys.executable).with_name("gunicorn"))  # it starts itself anew with its own `sys.argv`
+    command = [sys.executable, script, *gunicorn(port, "--workers", "2", "--pid", "master")[3:]]
+    with project.serving(command, port) as server:
+        drive(port, range(20))
+        server.send_signal(signal.SIGUSR2)
+        second = project.folder / "master.2"
+        until = time.monotonic() + 20
+        while not (second.exists() and second.read_text().strip()):
+            assert time.monotonic() < until, (project.folder / "server.log").read_text()
+            time.sleep(0.1)
+        master = int(second.read_text())
+        try:
+            drive(port, range(20, 50))
+            server.send_signal(signal.SIGTERM)
+            server.wait(20)
+            until = time.monotonic() + 20
+            while not processes.listens(port):  # its workers may still be starting
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            drive(port, range(50, 60))
+        finally:
+            os.kill(master, signal.SIGTERM)
+        until = time.monotonic() + 20
+        while _alive(master) and time.monotonic() < until:
+            time.sleep(0.1)
     check(project, 60)
 
 
