@@ -126,7 +126,7 @@ class Result:
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
 
 
-_PLACE = re.compile(r" at \S+:\d+ in \S+$")
+_PLACE = re.compile(r" at \S+:\d+ in \S+(?: \(\w+\))?$")
 
 
 def _cause(reason: str) -> str:

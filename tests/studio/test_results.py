@@ -59,9 +59,12 @@ def test_one_exception_with_each_tapes_own_values_is_one_cause() -> None:
             raised(3, KeyError("sku-3"), "cart.py:9 in total"),
             raised(4, TimeoutError("after 30 s")),
             raised(5, TimeoutError("after 45 s")),
+            raised(6, KeyError("x"), "web.py:4 in total (KeyError)"),
+            raised(7, KeyError("y"), "web.py:4 in total (KeyError)"),
+            raised(8, KeyError("x"), "web.py:5 in total (KeyError)"),
         ]
     )
-    assert sorted(group.tapes for group in groups.listed()) == [["T1", "T2"], ["T3"], ["T4", "T5"]]
+    assert sorted(group.tapes for group in groups.listed()) == [["T1", "T2"], ["T3"], ["T4", "T5"], ["T6", "T7"], ["T8"]]
 
 
 def test_fixed_says_what_was_raised_and_what_is_returned() -> None:
