@@ -128,12 +128,16 @@ _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
 
 _PLACE = re.compile(r" at \S+:\d+ in \S+(?: \(\w+\))?$")
 
+_MESSAGE = re.compile(r"(replayed: raised [\w.]+): .*", re.DOTALL)
+
 
 def _cause(reason: str) -> str:
-    """A reason without the values that differ from tape to tape: `raised KeyError: 'a' at cart.py:7 in total` keeps its place."""
+    """A reason without the values that differ from tape to tape: of an exception whose line is known, its class and the line."""
     what = reason.partition("; replayed: returned")[0]
     found = _PLACE.search(what)
-    return _VALUES.sub("…", what[: found.start()]) + found[0] if found else _VALUES.sub("…", what)
+    if found is None:
+        return _VALUES.sub("…", what)
+    return _VALUES.sub("…", _MESSAGE.sub(r"\1", what[: found.start()])) + found[0]
 
 
 def _pattern(difference: Difference) -> str:
