@@ -12,10 +12,13 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
 
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception.target import Declaration, Role, Target
-from autoplayback.player import caught, clock, entry, framing, kernel, logs, origins, randomness
+from autoplayback.originals import allocate_lock
+from autoplayback.player import caught, clock, entry, framing, kernel, logs, origins, randomness, standstill
 from autoplayback.player.clock import Clock
 from autoplayback.player.forking import Herd
 from autoplayback.player.options import SCRATCH, Options
@@ -59,6 +62,9 @@ class Host:
         self._set: dict[str, str | None] = {}
         """Environment variables that a tape has set, with what they were before."""
         self.notes: list[str] = []
+        self._ending = allocate_lock()
+        self._last = False
+        """Whether this process itself plays a tape, its only one."""
         clock.install()
         randomness.install()
         logs.install()
@@ -149,10 +155,8 @@ class Host:
                 continue
             if isolation == "spawn":
                 framing.send(self._control, {"started": os.getpid()})
-                framing.send(self._results, self.play(session))
-                self._flush()
-                framing.send(self._control, {"ended": 0})
-                os._exit(0)
+                self._last = True
+                self._end(self.play(session))
             child = herd.fork()
             if child == 0:
                 self._child(session)
@@ -186,16 +190,29 @@ class Host:
         return session
 
     def _child(self, session: Session) -> None:
-        status = 70
         try:
             kernel.die_with_parent()
-            framing.send(self._results, self.play(session))
-            self._flush()
-            status = 0
+            self._end(self.play(session))
         except BaseException:
             traceback.print_exc()
         finally:
-            os._exit(status)
+            os._exit(70)
+
+    def _end(self, message: framing.Message) -> NoReturn:
+        """Says what came of a tape, and ends its process. The first thread that comes here does; no other returns."""
+        self._ending.acquire()
+        framing.send(self._results, message)
+        self._flush()
+        if self._last:
+            framing.send(self._control, {"ended": 0})
+        os._exit(0)
+
+    def _give_up(self, session: Session) -> None:
+        """Nothing more will come of the operation than its misses."""
+        self._sandbox.off()
+        replay = session.finished(self._sandbox.boundary)
+        assert replay is not None
+        self._end({"tape": payload.drafted(replay).data})
 
     def _flush(self) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -279,6 +296,8 @@ class Host:
         """The operation's own code is about to run: from here on a refusal is a divergence."""
         session = self._player.session
         assert session is not None
+        if not self._options.debug:  # there, standing still is what a breakpoint does
+            session.on_miss = partial(standstill.when_still, partial(self._give_up, session))
         self._sandbox.operating(session.refused, session.lets_through if self._calls_through else None)
 
     def _refused_at_import(self, event: str, what: str) -> BaseException:

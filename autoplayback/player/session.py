@@ -77,6 +77,8 @@ class Session:
         self.raised_at = ""
         self.on_begin: Callable[[], None] | None = None
         """Called right before the operation's own code runs."""
+        self.on_miss: Callable[[], None] | None = None
+        """Called at the first miss."""
         self._interceptor = interceptor
         self._trust = trust
         self.clock = clock
@@ -187,8 +189,7 @@ class Session:
             return PermissionError(errno.EPERM, f"autoplayback: {event}({what}) is refused")  # urllib3 and others probe for IPv6
         miss = misses.undeclared(event, what, frame, self._answered)
         with self._lock:
-            if len(self.misses) < SHOWN:
-                self.misses.append(miss)
+            self._latch(miss)
         return Diverged(miss.reason)
 
     def finished(self, boundary: tuple[str, ...]) -> Draft | None:
@@ -257,9 +258,14 @@ class Session:
         note.end, note.value = End.RETURNED, self.draft.encoder.encode(wanted.value)
         return AnsweredPassage(self.scope.muted, Answer(value=wanted.value))
 
-    def _miss(self, miss: Miss) -> NoReturn:
+    def _latch(self, miss: Miss) -> None:
+        if not self.misses and self.on_miss is not None:
+            self.on_miss()
         if len(self.misses) < SHOWN:
             self.misses.append(miss)
+
+    def _miss(self, miss: Miss) -> NoReturn:
+        self._latch(miss)
         raise Diverged(f"{miss.reason}{f' ({miss.nearest})' if miss.nearest else ''}")
 
     def _answer(
