@@ -76,7 +76,7 @@ class Interception:
             there = [d for d in by_module[module] if _defined(d, main)]
             self._imported(there, main)
 
-        self._undo.append(script.watch_children(self._finder, by_module, defined))
+        self._undo.append(script.watch_children(self.finder, by_module, defined))
         if script.named_by_command(by_module):
             script.watch(by_module, names, defined)
 
