@@ -28,7 +28,9 @@ def report(
     markdown: Annotated[
         str | None, typer.Option("--markdown", metavar="FILE", help="For a CI job's summary page, below 900 kB.")
     ] = None,
-    failures: Annotated[str | None, typer.Option("--failures", metavar="DIR", help="A Markdown file per failure.")] = None,
+    failures: Annotated[
+        str | None, typer.Option("--failures", metavar="DIR", help="A Markdown file per failure, at most 20 of a cause.")
+    ] = None,
     strict: Strict = False,
 ) -> None:
     """Make reports from the results of a replay; without a flag, print them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,23 +24,30 @@ MEANINGS = {
 }
 
 
-def write(folder: Path, results: Iterable[Result], *, strict: bool = False, most: int = 200) -> list[Path]:
-    """Writes a file for each tape that doesn't pass, at most `most`; returns them."""
+MOST, OF_A_CAUSE = 1000, 20
+"""Pages written at all, and of failures of one cause: hundreds that say the same hide the others."""
+
+
+def write(folder: Path, results: Iterable[Result], *, strict: bool = False) -> list[Path]:
+    """Writes a file for each tape that doesn't pass, within the bounds; returns them."""
     written: list[Path] = []
+    causes: Counter[str] = Counter()
     folder.mkdir(parents=True, exist_ok=True)
     for result in results:
-        if result.verdict.passes(strict=strict):
+        if result.verdict.passes(strict=strict) or causes[result.signature] >= OF_A_CAUSE:
             continue
-        if len(written) >= most:
+        if len(written) >= MOST:
             break
-        name = "".join(
-            sign if sign.isalnum() or sign in "-_." else "_"
-            for sign in f"{result.verdict.value}-{result.operation}-{result.tape}"
-        )
-        path = folder / f"{name[:200]}.md"
+        causes[result.signature] += 1
+        path = folder / f"{result.verdict.value}-{_plain(result.operation)[:100]}-{_plain(result.tape)[:100]}.md"
         path.write_text(page(result), encoding="utf-8")
         written.append(path)
     return written
+
+
+def _plain(text: str) -> str:
+    """A part of a file's name that every file system takes; cut, as one may have 255 bytes."""
+    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_.") else "_" for sign in text)
 
 
 def page(result: Result) -> str:

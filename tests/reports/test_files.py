@@ -144,6 +144,25 @@ def test_a_failure_has_a_page_of_its_own(found: list[Result], summary: Summary, 
         assert part in page
 
 
+def test_pages_of_one_cause_leave_room_for_the_others(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """Thirty that differ in the same place, then one that doesn't."""
+    bad = [*(replace(found[3], tape=f"T{number}") for number in range(30)), found[15]]
+    files.write(files.Wanted(failures=str(tmp_path / "failures")), lambda: bad, summary)
+    written = sorted(path.name for path in (tmp_path / "failures").iterdir())
+    assert len(written) == 21
+    assert sum(name.startswith("failed-") for name in written) == 1
+
+
+def test_pages_have_names_that_file_systems_take(found: list[Result], summary: Summary, tmp_path: Path) -> None:
+    """However an operation is called; each tape keeps a file of its own."""
+    names = ["../../etc/passwd", "日本" * 200, "a" * 400, HOSTILE_TEXT]
+    bad = [replace(found[3], operation=name, tape=f"T{number}") for name in names for number in range(3)]
+    files.write(files.Wanted(failures=str(tmp_path / "failures")), lambda: bad, summary)
+    written = [path.name for path in (tmp_path / "failures").iterdir()]
+    assert len(written) == 12
+    assert all(name.isascii() and len(name) < 255 and name.startswith("different-") for name in written)
+
+
 def test_a_degraded_tapes_page_has_its_metrics(found: list[Result], summary: Summary, tmp_path: Path) -> None:
     """Each with what it was, what it is, and how far it might have gone."""
     files.write(files.Wanted(failures=str(tmp_path / "failures")), lambda: found, summary)
