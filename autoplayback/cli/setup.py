@@ -80,9 +80,9 @@ def init(config: options.Config = None, tapes: options.Tapes = None) -> None:
         raise ConfigError((Place(str(file)), f"can't be written: {error.strerror or error}")) from None
     _place_schema(folder)
     typer.echo(f"wrote {file} ({found.files} Python files looked through)")
-    for kind, name in found.applications:
+    for kind, name in first.served(found.applications):
         typer.echo(f"  {kind}: {name}")
-    for preset in first.presets_for(found.libraries, presets.names()):
+    for preset in first.chosen(found, presets.names()):
         typer.echo(f"  preset: {preset}")
     if not found.applications:
         typer.echo("  no application found: name your entry points in it")

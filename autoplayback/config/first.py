@@ -17,6 +17,7 @@ _LIBRARIES = {
     "psycopg2": ("psycopg2",),
     "psycopg-binary": ("psycopg",),
     "pymysql": ("pymysql",),
+    "flask": ("itsdangerous",),
 }
 """The presets that hold a library, best first, where they aren't called like it."""
 _MAPPERS = {"sqlalchemy", "sqlmodel", "django"}
@@ -26,30 +27,45 @@ _DRIVERS = ("psycopg", "psycopg2", "sqlite3", "asyncpg", "pymysql")
 
 def presets_for(libraries: Collection[str], presets: Collection[str]) -> list[str]:
     """The presets that hold the I/O of these libraries."""
-    chosen: list[str] = []
+    found: list[str] = []
     for library in sorted(libraries):
         for preset in _LIBRARIES.get(library, (library.replace("-", "_"), library)):
             if preset in presets:
-                if preset not in chosen:
-                    chosen.append(preset)
+                if preset not in found:
+                    found.append(preset)
                 break
-    if "requests" in chosen and "urllib3" in chosen:
-        chosen.remove("urllib3")  # requests speaks through urllib3: the preset holds both
-    return chosen
+    if "requests" in found and "urllib3" in found:
+        found.remove("urllib3")  # requests speaks through urllib3: the preset holds both
+    return found
+
+
+def chosen(found: Found, presets: Collection[str]) -> list[str]:
+    """The presets that a first config names."""
+    # A URL names a driver only below what loads it by that name.
+    return presets_for(found.libraries | (found.drivers if found.libraries & _MAPPERS else set()), presets)
+
+
+def served(applications: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The applications without those that are served through another: Django's asgi.py beside its wsgi.py."""
+    names = {name for _, name in applications}
+    return [(kind, name) for kind, name in applications if not _twin(name, names)]
+
+
+def _twin(name: str, names: Collection[str]) -> bool:
+    return name.endswith(".asgi:application") and name.replace(".asgi:", ".wsgi:") in names
 
 
 def text(service: str, found: Found, presets: Collection[str]) -> str:
     """The file's text."""
-    mapped = bool(found.libraries & _MAPPERS)
-    chosen = presets_for(found.libraries | (found.drivers if mapped else set()), presets)
+    named = chosen(found, presets)
     drivers = [name for name in _DRIVERS if name in presets]
-    unnamed = mapped and not set(drivers) & set(chosen)
-    others = ", ".join(sorted(set(presets) - set(chosen)))
+    unnamed = found.libraries & _MAPPERS and not set(drivers) & set(named)
+    others = ", ".join(sorted(set(presets) - set(named)))
     return _TEXT.format(
         schema=SCHEMA_FILE,
         service=_quoted(service),
         operations=_operations(found.applications),
-        inputs="".join(f"  - preset: {preset}\n" for preset in chosen) or _NO_PRESETS,
+        inputs="".join(f"  - preset: {preset}\n" for preset in named) or _NO_PRESETS,
         drivers=_ASKED.format(drivers[0], ", ".join(drivers)) if unnamed and drivers else "",
         others=f"  # there are presets for: {others}\n" if others else "",
     )
@@ -65,9 +81,7 @@ def _operations(applications: list[tuple[str, str]]) -> str:
     names = {name for _, name in applications}
     lines = []
     for kind, name in applications:
-        # Django's asgi.py beside its wsgi.py is the same application: it is served through one of them.
-        twin = name.endswith(".asgi:application") and name.replace(".asgi:", ".wsgi:") in names
-        lines.append(f"  {'# ' if twin else ''}- {kind}: {name}\n")
+        lines.append(f"  {'# ' if _twin(name, names) else ''}- {kind}: {name}\n")
     return "".join(lines) or _NO_OPERATIONS
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from autoplayback.config.nearest import suggestion
 from autoplayback.errors import TargetError
-from autoplayback.interception import inplace
+from autoplayback.interception import inplace, tasks
 from autoplayback.interception.signatures import parameters_of
 from autoplayback.interception.target import Shape
 
@@ -35,6 +35,8 @@ class Located:
     name: str
     raw: Any
     """What stands there: a staticmethod object, a property, a function."""
+    bound: bool = False
+    """Whether it is a Celery task's function, whose first argument is the task."""
 
     @property
     def text(self) -> str:
@@ -49,7 +51,7 @@ class Located:
     @property
     def method(self) -> bool:
         """Whether a caller's first argument is an instance or a class."""
-        return isinstance(self.holder, type) and not isinstance(self.raw, staticmethod)
+        return self.bound or (isinstance(self.holder, type) and not isinstance(self.raw, staticmethod))
 
 
 def split(target: str) -> tuple[str, str]:
@@ -116,22 +118,14 @@ def _located(module: str, path: list[str], owner: Any, name: str) -> Located | N
     raw = vars(owner).get(name, _MISSING) if hasattr(owner, "__dict__") else _MISSING
     if raw is _MISSING:
         raw = getattr(owner, name, _MISSING)
-    return None if raw is _MISSING else Located(module, qualname, owner, owner, name, _promised(raw))
+    return None if raw is _MISSING else Located(module, qualname, owner, owner, name, *_promised(raw))
 
 
-def _promised(raw: Any) -> Any:
-    """The function of a Celery task that isn't made yet, anything else as it is.
-
-    Celery's proxies make their task when anybody looks at them, `isinstance` too, and would bind it to whichever app there is
-    while modules are still being imported. So theirs is the one private state we read.
-    """
+def _promised(raw: Any) -> tuple[Any, bool]:
+    """The function of a Celery task that isn't made yet, anything else as it is; and whether its first argument is the task."""
     if type(raw).__module__ != "celery.local":
-        return raw
-    make = object.__getattribute__(raw, "_Proxy__local")
-    functions = [value for value in object.__getattribute__(raw, "_Proxy__args") or () if isinstance(value, FunctionType)]
-    kept = [cell.cell_contents for cell in getattr(make, "__closure__", None) or ()]
-    functions += [value for value in kept if isinstance(value, FunctionType)]
-    return functions[0] if functions else raw
+        return raw, tasks.is_bound(raw)
+    return next(iter(tasks.promised(raw)), (raw, False))
 
 
 def _names(owner: Any) -> set[str]:

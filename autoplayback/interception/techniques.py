@@ -6,16 +6,16 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType, ModuleType
 from typing import Any
 
 from autoplayback.errors import TargetError
-from autoplayback.interception import handles, inplace, overrides, resolve
+from autoplayback.interception import handles, inplace, overrides, resolve, tasks
 from autoplayback.interception.files import FileCodec
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import Located
-from autoplayback.interception.target import Declaration, Shape, Target
+from autoplayback.interception.target import Declaration, Role, Shape, Target
 from autoplayback.interception.wrappers import Site, relay, standalone, unseen
 
 _IMMUTABLE = 1 << 8
@@ -52,6 +52,8 @@ class _Holder:
             from autoplayback.interception import web
 
             return web.hold(self.declaration, self.located, self.interceptor, self.name)
+        if self.declaration.role is Role.OPERATION and tasks.is_application(raw):
+            return self._tasks(raw)
         if isinstance(raw, property):
             return self._property(raw)
         if isinstance(raw, functools.cached_property):
@@ -65,6 +67,30 @@ class _Holder:
         if not callable(raw) and not hasattr(type(raw), "__get__"):
             raise self._refused(f"is a {type(raw).__qualname__}, which can't be called")
         return self._chain(raw)
+
+    def _tasks(self, application: Any) -> Held:
+        """A Celery application: the function of each of its tasks, in place, as an operation of its own."""
+        held = Held("each of its tasks, in place")
+        undos: list[Callable[[], None]] = []
+
+        def take(function: FunctionType, bound: bool) -> None:
+            module = sys.modules.get(getattr(function, "__module__", ""))
+            if module is None or not tasks.own(function) or inplace.site_of(function) is not None:
+                return
+            name = function.__qualname__
+            located = Located(function.__module__, name, module, module, function.__name__, function, bound)
+            one = _Holder(replace(self.declaration, target=located.text, name=None), located, self.interceptor).hold()
+            held.targets.extend(one.targets)
+            undos.append(one.undo)
+
+        undos.append(tasks.watch(application, take))
+
+        def undo() -> None:
+            for one in reversed(undos):
+                one()
+
+        held.undo = undo
+        return held
 
     def _chain(self, value: Any, prefix: str = "") -> Held:
         """Holds a function, or the one that its decorators wrap, in place where it is Python's own."""
@@ -123,6 +149,8 @@ class _Holder:
 
         undo = inplace.swap(function, site)
         result = Held(f"{prefix}in place{where}", [target], undo)
+        if self.located.bound:
+            target.extra["keeps"] = tasks.request_of
         if self.located.method and not self.located.inherited and isinstance(self.located.owner, type):
             self._overridden(result)
         elif self.located.inherited:

@@ -12,6 +12,7 @@ from typing import Any
 
 from autoplayback.config.nearest import suggestion
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
+from autoplayback.interception import tasks
 from autoplayback.interception.resolve import signature_of
 from autoplayback.interception.target import Declaration, Shape
 from autoplayback.player import caught
@@ -111,6 +112,8 @@ def drive(entry: Entry, tape: Tape, trust: Trust) -> None:
 def prepared(entry: Entry, tape: Tape, trust: Trust) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
     """The callable, bound to its instance where it has one, and its arguments."""
     function = entry.value if entry.owner is None else getattr(_instance(entry, tape, trust), entry.name)
+    if entry.owner is None and tape.receiver is not None and tasks.is_bound(function := tasks.made(function)):
+        function = tasks.under_request(function, rebuild(tape.receiver, trust))
     args, kwargs = rebuild(tape.arguments, trust)
     if entry.parameters and entry.parameters == tape.target.parameters:
         return function, args, kwargs

@@ -11,11 +11,12 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
 
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
+from autoplayback.interception import tasks
 from autoplayback.interception.target import Declaration, Role, Target
 from autoplayback.originals import allocate_lock
 from autoplayback.player import caught, clock, entry, framing, kernel, logs, origins, randomness, standstill
@@ -84,9 +85,9 @@ class Host:
         for declaration in self._composition.declarations:
             if declaration.role is not Role.OPERATION:
                 continue
-            name = declaration.name or declaration.target
+            name = declaration.name or declaration.target.removesuffix("()")
             names = {name, *getattr(declaration.settings, "was", ())}
-            if self._options.operations and not names & set(self._options.operations):
+            if self._options.operations and not names & set(self._options.operations) and declaration.settings.celery is None:
                 continue
             before = len(self.notes)
             try:
@@ -272,7 +273,12 @@ class Host:
     def _by_place(self, tape: Tape) -> entry.Entry | None:
         """The operation that stands where the recorded one did, under another name."""
         place = f"{tape.target.module}:{tape.target.qualname}"
-        return next((found for found in self._entries.values() if found.declaration.target == place), None)
+        known = next((found for found in self._entries.values() if found.declaration.target == place), None)
+        if known is None and tape.operation == place:
+            for found in self._entries.values():
+                if tasks.is_application(found.value):
+                    return entry.locate(replace(found.declaration, target=place, name=None))
+        return known
 
     def _surround(self, tape: Tape) -> None:
         """Gives the process the surroundings of one tape: environment variables, a scratch folder, randomness."""

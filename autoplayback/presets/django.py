@@ -6,30 +6,12 @@ database and the cache have presets of their own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from autoplayback.interception.protocol import ResultCodec
 from autoplayback.presets import PresetTarget
-
-if TYPE_CHECKING:
-    from autoplayback.interception.protocol import Answer, Passage
-
-
-class SecretCodec(ResultCodec):
-    """A function whose result is a secret: it stands on the tape under a name that says so, and is replaced everywhere."""
-
-    def opened(self, result: Any, passage: Passage) -> Any:
-        passage.returned({"secret": result})
-        return result
-
-    def closed(self, answer: Answer, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return answer.value["secret"]
-
+from autoplayback.presets._secrets import SECRET
 
 _CSRF = "django.middleware.csrf:"
 _SESSION = "django.contrib.sessions.backends.base:SessionBase."
 _HASHERS = "django.contrib.auth.hashers:"
-SECRET = SecretCodec()
 TARGETS = (
     PresetTarget(f"{_CSRF}_get_new_csrf_string", "django.csrf.new", codec=SECRET),
     PresetTarget(f"{_CSRF}_mask_cipher_secret", "django.csrf.mask", codec=SECRET),

@@ -52,6 +52,8 @@ class Recorder:
             draft.arguments = draft.encoder.arguments(args, kwargs)
             if receiver is not None and getattr(target.settings, "instance", "new") == "recorded":
                 draft.receiver = draft.encoder.encode(receiver)
+            elif (keeps := target.extra.get("keeps")) is not None:
+                draft.receiver = draft.encoder.encode(keeps(receiver))
             return OperationPassage(scope, extractor, receiver)
         except Exception as error:
             self.fault(error)

@@ -173,7 +173,7 @@ def _entry(operation: str, settings: Settings) -> list[str]:
     for declared in settings.operations:
         for key in ("target", "wsgi", "asgi", "celery"):
             target = getattr(declared, key)
-            if target is not None and operation in (declared.name or target, *declared.was):
+            if target is not None and operation in (declared.name or target.removesuffix("()"), *declared.was):
                 name = [f"    name: {_scalar(declared.name)}"] if declared.name else []
                 return [f"  - {key}: {_scalar(target)}", *name]
     return [f"  - name: {_scalar(operation)}"]

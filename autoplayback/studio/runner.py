@@ -75,6 +75,7 @@ def operation_settings(settings: Settings, tape: Tape) -> OperationSettings | No
     place = f"{tape.target.module}:{tape.target.qualname}"
     for operation in settings.operations:
         target = operation.target or operation.wsgi or operation.asgi or operation.celery
+        target = (target or "").removesuffix("()")  # a factory's
         if tape.operation in (operation.name or target, *operation.was) or target == place:
             return operation
     return None

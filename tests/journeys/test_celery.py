@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,75 @@ def test_tasks_of_forked_workers_replay_without_broker_or_database(tmp_path, red
     # Neither server is in the environment of the replay: what it needs is on the tapes.
     replay = project.replay()
     assert replay.verdicts == {"equal": 30}, replay.failures()
+
+
+WHOLE = """
+service: shop
+tapes: ./tapes
+operations:
+  - celery: shop:app
+inputs:
+  - preset: celery
+outputs:
+  - target: mails:mail
+"""
+SHOP = """
+import os
+import celery
+
+app = celery.Celery("shop", broker=os.environ.get("BROKER"), backend=os.environ.get("BROKER"))
+app.conf.broker_connection_retry_on_startup = True
+app.conf.include = ["mails"]
+
+@app.task(bind=True, max_retries=2)
+def charge(self, customer, cents):
+    if self.request.retries < 1 and cents % 2:
+        raise self.retry(countdown=0.1)
+    app.send_task("mails.told", (customer, f"{cents} after {self.request.retries}"), countdown=0)
+    return self.request.id
+"""
+MAILS = """
+import celery
+
+def mail(text):
+    pass
+
+@celery.shared_task
+def told(customer, text):
+    mail(f"{customer}: {text}")
+    return text
+"""
+
+
+@pytest.mark.timeout(240)
+def test_each_task_of_an_application_is_an_operation(tmp_path, redis_url):
+    """Its own tasks and shared ones of other modules; bound ones with the request they ran for; and what they send is told."""
+    project = Project(tmp_path, WHOLE, shop=SHOP, mails=MAILS)
+    variables = {"BROKER": redis_url.replace("/0", "/2")}
+    log = tmp_path / "worker.log"
+    command = [sys.executable, "-m", "celery", "--app", "shop", "worker", "--concurrency", "2", "--loglevel", "INFO"]
+    environment = project.environment(AUTOPLAYBACK="record", C_FORCE_ROOT="1", **variables)
+    with processes.running(command, lambda: " ready." in log.read_text(), log, cwd=tmp_path, env=environment, seconds=60):
+        send = "import shop; print([r.get(timeout=60) for r in [shop.charge.delay('ann', cents) for cents in range(6)]])"
+        sent = project.python("-c", send, timeout=100, **variables)
+        assert sent.status == 0, sent.err
+        deadline = time.monotonic() + 60
+        while log.read_text().count("mails.told") < 12 and time.monotonic() < deadline:  # received, and succeeded
+            time.sleep(0.2)
+        time.sleep(0.5)
+
+    tapes = project.tapes()
+    assert Counter(tape["operation"] for tape in tapes) == {"shop:charge": 9, "mails:told": 6}, log.read_text()[-3000:]
+    replay = project.replay()
+    assert replay.verdicts == {"equal": 15}, replay.failures()
+
+    def changed(old, new):
+        project.write("shop.py", SHOP.replace(old, new))
+        return project.replay("--operation", "shop:*").verdicts
+
+    assert changed("countdown=0.1", "countdown=10") == {"equal": 6, "diverged": 3}
+    assert changed("        raise self.retry(countdown=0.1)", "        return None") == {"equal": 6, "different": 3}
+    assert changed("after {self.request.retries}", "after {self.request.retries + 1}") == {"diverged": 6, "equal": 3}
 
 
 COUNTING = """
