@@ -55,6 +55,8 @@ class Declaration:
     codec: ResultCodec | None = None
     optional: bool = False
     """A preset's target which some versions of its library lack: its absence is no error."""
+    beside: bool = False
+    """Of a library that the service may use, or not, above the one it has named: of no matter unless it is imported."""
     settings: Any = None
     place: Place | None = None
     trusts: tuple[str, ...] = ()

@@ -34,6 +34,8 @@ class PresetTarget:
     """Further packages whose classes its answers are made of (exceptions of a library below, say)."""
     reads: bool = False
     """An input, also where the preset is declared under `outputs`: it isn't what the operation did."""
+    beside: bool = False
+    """Of a library that some services use above the preset's own: no matter to those which don't."""
     missing: Any = ...
     """Given where the tape has no answer, unless the config says otherwise; Ellipsis: nothing is."""
 
@@ -73,6 +75,7 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
                 place=place,
                 trusts=target.trusts,
                 acts=target.acts,
+                beside=target.beside,
             )
         )
     return found

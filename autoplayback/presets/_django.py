@@ -52,7 +52,9 @@ class ConnectionCodec(ResultCodec):
     def asked(
         self, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, replaying: bool = False
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (receiver.alias,), {}
+        options = receiver.settings_dict["OPTIONS"]
+        level = options.get("isolation_level", options.get("transaction_mode"))
+        return (receiver.alias,), {} if level is None else {"isolation_level": str(level)}
 
     def begun(self, passage: Passage, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage:
         return _Connecting(passage, receiver)
@@ -162,7 +164,10 @@ CONTENT_TYPE = ContentTypeCodec()
 _CONTENT_TYPES = "django.contrib.contenttypes.models:ContentTypeManager."
 TARGETS = (
     PresetTarget(
-        "django.db.backends.base.base:BaseDatabaseWrapper.ensure_connection", "django.connection", codec=ConnectionCodec()
+        "django.db.backends.base.base:BaseDatabaseWrapper.ensure_connection",
+        "django.connection",
+        codec=ConnectionCodec(),
+        beside=True,
     ),
     # Django looks into the new cursor's adapters, and makes one of its own class for `iterator()`; names it by the thread.
     PresetTarget(
@@ -171,11 +176,12 @@ TARGETS = (
         ignore=("name",),
         handle=True,
         acts=_acts.sql,
+        beside=True,
     ),
     # Named by the thread and by a count over the connection's life; what is done with it goes by that name.
-    PresetTarget("django.db.backends.base.base:BaseDatabaseWrapper.savepoint", "django.savepoint"),
+    PresetTarget("django.db.backends.base.base:BaseDatabaseWrapper.savepoint", "django.savepoint", beside=True),
     *(
-        PresetTarget(f"{_CONTENT_TYPES}{name}", "django.content_type", codec=CONTENT_TYPE)
+        PresetTarget(f"{_CONTENT_TYPES}{name}", "django.content_type", codec=CONTENT_TYPE, beside=True)
         for name in ("get_for_model", "get_for_id", "get_by_natural_key")
     ),
 )

@@ -174,6 +174,6 @@ def _state(dialect: Any) -> dict[str, Any]:
 
 
 TARGETS = (
-    PresetTarget("sqlalchemy.engine.base:Engine.raw_connection", "sqlalchemy.checkout", codec=CheckoutCodec()),
-    PresetTarget("sqlalchemy.pool.base:_ConnectionRecord.checkin", "sqlalchemy.checkin", codec=CheckinCodec()),
+    PresetTarget("sqlalchemy.engine.base:Engine.raw_connection", "sqlalchemy.checkout", codec=CheckoutCodec(), beside=True),
+    PresetTarget("sqlalchemy.pool.base:_ConnectionRecord.checkin", "sqlalchemy.checkin", codec=CheckinCodec(), beside=True),
 )

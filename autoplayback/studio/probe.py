@@ -100,9 +100,10 @@ def answer(fd: int, declarations: Sequence[Declaration], compares: Sequence[Comp
 
     interception = Interception(declarations, _Onlooker())
     interception.install()
-    faults = {id(declaration): _fault(declaration) for declaration in declarations}
-    # What has no place isn't the user's: clock, randomness and ids, which are always answered.
-    asked = [finding for finding in interception.findings() if finding.declaration.place]
+    faults = {id(declaration): _fault(declaration) for declaration in declarations if not declaration.beside}
+    faults |= {id(declaration): _fault(declaration) for declaration in declarations if declaration.beside and _used(declaration)}
+    # What has no place isn't the user's: clock, randomness and ids, which are always answered. Libraries it doesn't use aren't.
+    asked = [found for found in interception.findings() if found.declaration.place and id(found.declaration) in faults]
     found = [_document(finding, faults[id(finding.declaration)]) for finding in asked]
     found += [document for compare in compares for document in _comparators(compare)]
     with open(fd, "w", encoding="utf-8") as stream:
@@ -122,6 +123,11 @@ class _Onlooker:
 
     def call(self, target: Any, receiver: Any, args: Any, kwargs: Any) -> None:
         return None
+
+
+def _used(declaration: Declaration) -> bool:
+    """Whether anything has imported the library that a declaration is about."""
+    return declaration.target.partition(":")[0].partition(".")[0] in sys.modules
 
 
 def _fault(declaration: Declaration) -> str | None:
@@ -243,8 +249,11 @@ def _document(finding: Any, fault: str | None) -> dict[str, Any]:
     error = fault or (str(finding.error) if finding.error else None)
     if declaration.optional and error:
         return {**_head(declaration), "matched": [], "technique": "", "warnings": [], "error": None, "absent": error}
+    warnings = list(finding.warnings)
+    if declaration.optional:  # that a library overrides its own methods, as its preset knows, is for nobody to mend
+        warnings = [warning for warning in warnings if "intercepted" not in warning]
     return {**_head(declaration), "matched": list(finding.matched), "technique": finding.technique,
-            "warnings": list(finding.warnings), "error": error}
+            "warnings": warnings, "error": error}
 
 
 def _head(declaration: Declaration) -> dict[str, Any]:

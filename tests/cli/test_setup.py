@@ -40,6 +40,8 @@ def app(environ, start_response):
     checked = command("check", cwd=folder)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "web:app" in checked.stdout
+    assert "0 with a warning" in checked.stdout
+    assert "django" not in checked.stdout, "a library that this service doesn't use"
 
 
 def test_init_never_overwrites(command: Command, shop: Path) -> None:
