@@ -16,7 +16,7 @@ from autoplayback.interception.files import FileCodec
 from autoplayback.interception.handles import Handle, is_handle, replayed, state
 from autoplayback.interception.protocol import Answer, Interceptor
 from autoplayback.interception.target import Shape, Target
-from autoplayback.originals import perf_counter_ns
+from autoplayback.originals import allocate_lock, perf_counter_ns
 from autoplayback.player import caught, misses, tripwire
 from autoplayback.player.clock import Clock
 from autoplayback.player.files import restored
@@ -94,7 +94,7 @@ class Session:
         """Whether calls were under way at the same time when the tape was recorded."""
         self._handles: dict[int, Handle] = {}
         self._places: dict[int, int] = {}
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     def prepare(self, targets: Iterable[Target]) -> None:
         """Sorts the recorded calls by the targets that will ask for them: before the fork, it costs no tape's process."""
