@@ -54,6 +54,7 @@ def record() -> Interception:
     from autoplayback.recorder.recorder import Recorder
     from autoplayback.recorder.redaction import Redactor
     from autoplayback.recorder.sampling import Sampler
+    from autoplayback.tape.adapters import registry
 
     configuration = load()
     settings = configuration.settings
@@ -65,6 +66,7 @@ def record() -> Interception:
     interception = Interception(declarations(settings, configuration.place), recorder)
     interception.install()
     entropy.install(interception.finder)
+    registry.prepare()  # now, and not in the first request
     set_mode("record")
     return interception
 

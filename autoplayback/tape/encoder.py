@@ -12,7 +12,7 @@ from typing import Any, Final
 from autoplayback.tape import columns, plans
 from autoplayback.tape.names import type_name
 from autoplayback.tape.plainness import CONTAINERS, PLAIN, is_plain
-from autoplayback.tape.walk import CarefulWalk, Handles, TooMany, Walk
+from autoplayback.tape.walk import CarefulWalk, Handles, TooLarge, TooMany, Walk
 from autoplayback.tape.wire import ATOMS, DEPTH, STRICT, Code, Ext, large, pack, packb
 
 LIMIT: Final = 256 * 1024 * 1024
@@ -24,6 +24,9 @@ _SHALLOW: Final = 4
 """Containers in each other, where the service left us no room to recurse."""
 
 _all_atoms = ATOMS.issuperset
+Tries = tuple[tuple[Callable[..., Walk], int], ...]
+_WITH_CARE: Final[Tries] = ((CarefulWalk, DEPTH), (CarefulWalk, _SHALLOW))
+_TRIES: Final[Tries] = ((Walk, DEPTH), *_WITH_CARE)
 
 
 class Encoder:
@@ -33,11 +36,12 @@ class Encoder:
     added to `opaque`.
     """
 
-    __slots__ = ("handles", "limit", "opaque")
+    __slots__ = ("_small", "handles", "limit", "opaque")
 
     def __init__(self, handles: Handles | None = None, limit: int = LIMIT) -> None:
         self.handles = handles
         self.limit = limit
+        self._small = min(_LARGE, limit + 1)
         self.opaque: list[str] = []
 
     def encode(self, value: Any) -> bytes:
@@ -46,10 +50,12 @@ class Encoder:
         try:
             if kind in FIXED:
                 return packb(value)
-            if kind in ATOMS and (size := len(value)) <= self.limit:
-                return packb(value) if size < _LARGE else large(value)
+            if kind in ATOMS:
+                return packb(value) if len(value) < self._small else self._large(value)
             if kind in CONTAINERS and (document := self._plain(value)) is not None:
                 return document
+        except TooLarge:
+            return self._walked(value, _WITH_CARE)
         except Exception:  # not plain after all: an integer over 64 bits, a lone surrogate, a change in mid-look
             pass
         return self._walked(value)
@@ -62,33 +68,46 @@ class Encoder:
             if not kwargs and len(args) == 1:
                 value = args[0]
                 kind = type(value)
-                if kind in FIXED or (kind in ATOMS and len(value) < _LARGE):
+                if kind in FIXED or (kind in ATOMS and len(value) < self._small):
                     return b"\x92\x91" + packb(value) + b"\x80"
-                if kind in ATOMS and len(value) <= self.limit:
-                    return b"".join((b"\x92\x91", large(value), b"\x80"))
+                if kind in ATOMS:
+                    return b"".join((b"\x92\x91", self._large(value), b"\x80"))
                 if kind in CONTAINERS and (inner := self._plain(value)) is not None:
                     return b"\x92\x91" + inner + b"\x80"
-            elif _all_atoms(map(type, args)) and (not kwargs or _all_atoms(map(type, kwargs.values()))):
+            elif (_all_atoms(map(type, args)) and (not kwargs or _all_atoms(map(type, kwargs.values())))) or is_plain(
+                [list(args), kwargs], self.limit
+            ):
                 document = packb([list(args), kwargs], None, STRICT)
                 if len(document) <= self.limit:
                     return document
-            elif is_plain([list(args), kwargs], self.limit):
-                return packb([list(args), kwargs], None, STRICT)
+        except TooLarge:
+            return self._walked([list(args), kwargs], _WITH_CARE)
         except Exception:
             pass
         return self._walked([list(args), kwargs])
 
     def _plain(self, value: list[Any] | dict[Any, Any]) -> bytes | None:
-        """The document of plain data; None where it isn't."""
+        """The document of plain data; None where it isn't. TooLarge where it is, but too large."""
+        document = None
         if type(value) is list and len(value) >= columns.LONG:
-            table = columns.table(value, self.limit)
-            if table is not None:
-                return table
-        return packb(value, None, STRICT) if is_plain(value, self.limit) else None
+            document = columns.table(value, self.limit)
+        if document is None and is_plain(value, self.limit):
+            document = packb(value, None, STRICT)
+        if document is not None and len(document) > self.limit:
+            raise TooLarge(f"over {self.limit} bytes")
+        return document
 
-    def _walked(self, value: Any) -> bytes:
+    def _large(self, value: str | bytes) -> bytes:
+        return large(value) if len(value) <= self.limit else self._leaf(value, "too large")
+
+    def _leaf(self, value: Any, reason: str) -> bytes:
+        """The inert leaf in place of a whole value."""
+        name = type_name(type(value))
+        self.opaque.append(name)
+        return pack(Ext(Code.TAGGED, pack(["opaque", name, reason])))
+
+    def _walked(self, value: Any, tries: Tries = _TRIES) -> bytes:
         """The thorough way, tried again with more care where it fails: each retry gives up a little speed or depth."""
-        tries: tuple[tuple[Callable[..., Walk], int], ...] = ((Walk, DEPTH), (CarefulWalk, DEPTH), (CarefulWalk, _SHALLOW))
         reason = "could not be encoded"
         for make, depth in tries:
             try:
@@ -101,9 +120,7 @@ class Encoder:
                 continue
             self.opaque.extend(walk.opaque)
             return document
-        name = type_name(type(value))
-        self.opaque.append(name)
-        return pack(Ext(Code.TAGGED, pack(["opaque", name, reason])))
+        return self._leaf(value, reason)
 
 
 def isdata(value: Any) -> bool:

@@ -6,7 +6,10 @@ import os
 import sys
 from typing import Final
 
-_name = type.__dict__["__name__"].__get__
+mro = type.__dict__["__mro__"].__get__
+"""A class and its bases in order, read past whatever its metaclass defines."""
+namespace = type.__dict__["__dict__"].__get__
+"""The same of a class's own attributes."""
 _qualname = type.__dict__["__qualname__"].__get__
 _names: dict[type, str] = {}
 _BOUND: Final = 20_000

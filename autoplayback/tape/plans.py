@@ -13,8 +13,9 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from autoplayback.tape import rows, state
+from autoplayback.tape import names, rows, state
 from autoplayback.tape.adapters import registry
+from autoplayback.tape.adapters.live import LIVE
 from autoplayback.tape.names import home, type_name
 from autoplayback.tape.opaque import Opaque, OpaqueException
 from autoplayback.tape.wire import ATOMS, STRICT, Code, Ext, pack, packb
@@ -52,24 +53,27 @@ def plan(kind: type) -> Plan:
 
 def is_data(kind: type) -> bool:
     """Whether values of a type are encoded as what they are."""
-    return plan(kind) not in (_opaque, _handle)
+    return plan(kind) not in (_opaque, _handle, _live)
 
 
 def _make(kind: type) -> Plan:
-    mro = kind.__mro__
-    if any("__autoplayback_handle__" in c.__dict__ for c in mro):
+    mro = names.mro(kind)
+    if any("__autoplayback_handle__" in names.namespace(c) for c in mro):
         return _handle
+    if not LIVE.isdisjoint(map(type_name, mro)):
+        return _live
     adapter = registry.find(kind)
     if adapter is not None:
         return _adapted(adapter, kind)
-    if type in mro:
+    bases = set(map(id, mro))  # by identity: a metaclass may have an equality of its own
+    if id(type) in bases:
         return _reference("class")
-    if enum.Enum in mro:
+    if id(enum.Enum) in bases:
         return _enum(kind)
-    if BaseException in mro:
+    if id(BaseException) in bases:
         return _exception(kind)
     for base in _CONTENT:
-        if base in mro:
+        if id(base) in bases:
             return _subclass(kind, base)
     return _instance(kind)
 
@@ -109,7 +113,7 @@ def _dict_content(walk: Walk, value: dict[Any, Any]) -> Any:
     """The items of a dict (subclass) that was numbered. With odd keys they are not copied as a dict: that could compare keys."""
     if _all_strings(map(type, dict.keys(value))):
         walk.count -= 1  # `fields` numbers the map again
-        return walk.fields(dict.copy(value))
+        return walk.fields(state.copied(value))
     return walk.odd_fields(list(dict.items(value)))
 
 
@@ -142,6 +146,10 @@ def _bytearray(walk: Walk, value: bytearray) -> Any:
 
 def _opaque(walk: Walk, value: Any) -> Any:
     return walk.opaque_leaf(value)
+
+
+def _live(walk: Walk, value: Any) -> Any:
+    return walk.opaque_leaf(value, "a live object of its library, whose state isn't recorded")
 
 
 def _handle(walk: Walk, value: Any) -> Any:

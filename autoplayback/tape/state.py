@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from autoplayback.tape import rows
+from autoplayback.tape.names import mro, namespace
 
 _POINTER: Final = 8 if object.__basicsize__ % 8 == 0 else 4
-_MISSING: Final = object()
+_of: Final = type.__getattribute__
+"""What the interpreter keeps of a class, past whatever its metaclass defines."""
 STANDS_IN: Final = "__autoplayback_stands_in__"
 """An attribute of a class of ours whose instances take the place of C's: on a tape they are as opaque as those."""
 
 
 def static(kind: type, name: str) -> Any:
     """A class attribute as it stands in a class's own dictionary, the nearest base's first; None where there is none."""
-    for c in kind.__mro__:
-        if name in c.__dict__:
-            return c.__dict__[name]
+    for c in mro(kind):
+        if name in namespace(c):
+            return namespace(c)[name]
     return None
 
 
@@ -30,13 +32,13 @@ class Reader:
     def __init__(self, kind: type) -> None:
         self._dict: Callable[[Any], dict[str, Any]] | None = None
         self._slots: list[tuple[str, Callable[[Any], Any]]] = []
-        for c in reversed(kind.__mro__):
-            for name, member in tuple(c.__dict__.items()):
+        for c in reversed(mro(kind)):
+            for name, member in tuple(namespace(c).items()):
                 if type(member) is types.GetSetDescriptorType and name == "__dict__":
                     self._dict = member.__get__
                 elif type(member) is types.MemberDescriptorType and is_heap(c):
                     self._slots.append((name, member.__get__))
-        if self._dict is None and kind.__dictoffset__:
+        if self._dict is None and _of(kind, "__dictoffset__"):
             self._dict = lambda value: object.__getattribute__(value, "__dict__")  # a C base with a dict and no descriptor
         self.read: Callable[[Any], dict[str, Any]] = self._read
         """The fields of an instance by name, in a dict of our own; unset slots are left out."""
@@ -44,7 +46,7 @@ class Reader:
             self.read = _copying(self._dict)
 
     def _read(self, value: Any) -> dict[str, Any]:
-        fields = {} if self._dict is None else dict.copy(self._dict(value))
+        fields = {} if self._dict is None else copied(self._dict(value))
         for name, read in self._slots:
             try:
                 fields[name] = read(value)
@@ -62,32 +64,37 @@ class Reader:
 
 def _copying(read: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
     """Reads and copies an instance dictionary: the usual case, with nothing else to look at."""
-    return lambda value: read(value).copy()
+    return lambda value: copied(read(value))
+
+
+def copied(fields: dict[Any, Any]) -> dict[Any, Any]:
+    """A plain dict with the items of a dict whose keys are strings: of a subclass of dict too, whose own methods aren't asked."""
+    return fields.copy() if type(fields) is dict else dict(zip(dict.keys(fields), dict.values(fields), strict=False))
 
 
 def is_heap(kind: type) -> bool:
     """Whether a class was made at run time, in Python or by a C module that makes its types so."""
-    return bool(kind.__flags__ & 1 << 9)
+    return bool(_of(kind, "__flags__") & 1 << 9)
 
 
 def _own_size(kind: type, base: type) -> int:
     """Bytes by which instances of `kind` may be larger than those of `base` and still be made of fields only."""
     size = 0
-    if kind.__dictoffset__ and not base.__dictoffset__:
+    if _of(kind, "__dictoffset__") and not _of(base, "__dictoffset__"):
         size += _POINTER
-    if kind.__weakrefoffset__ and not base.__weakrefoffset__:
+    if _of(kind, "__weakrefoffset__") and not _of(base, "__weakrefoffset__"):
         size += _POINTER
-    for c in kind.__mro__:
-        if c in base.__mro__:
+    for c in mro(kind):
+        if c in mro(base):
             continue
-        size += _POINTER * sum(type(member) is types.MemberDescriptorType for member in c.__dict__.values())
+        size += _POINTER * sum(type(member) is types.MemberDescriptorType for member in namespace(c).values())
     return size
 
 
 def extends_only(kind: type, base: type) -> bool:
     """Whether a class adds nothing to `base` that its fields don't show (no C state of its own)."""
-    fits = kind.__basicsize__ <= base.__basicsize__ + _own_size(kind, base)
-    return fits and kind.__itemsize__ == base.__itemsize__ and is_heap(kind)
+    fits = _of(kind, "__basicsize__") <= _of(base, "__basicsize__") + _own_size(kind, base)
+    return fits and _of(kind, "__itemsize__") == _of(base, "__itemsize__") and is_heap(kind)
 
 
 def is_python_class(kind: type) -> bool:
@@ -97,7 +104,7 @@ def is_python_class(kind: type) -> bool:
 
 def _made_in_python(kind: type) -> bool:
     """Whether instances can be made: C types such as locks and generators forbid it, and so does what stands in for one."""
-    return not kind.__flags__ & 1 << 7 and static(kind, STANDS_IN) is None
+    return not _of(kind, "__flags__") & 1 << 7 and static(kind, STANDS_IN) is None
 
 
 def declared_fields(kind: type) -> frozenset[str] | None:
@@ -139,7 +146,7 @@ _FOREIGN_FIELDS: Final[dict[str, tuple[str, ...]]] = {"psycopg2:Error": ("pgcode
 
 def exception_members(kind: type) -> dict[str, Any]:
     """Descriptors of the fields which a built-in exception keeps in C, beside its `args`."""
-    found = {name: base.__dict__[name] for base, names in _BUILT_IN_FIELDS.items() if base in kind.__mro__ for name in names}
-    for base in kind.__mro__:
+    found = {name: base.__dict__[name] for base, names in _BUILT_IN_FIELDS.items() if base in mro(kind) for name in names}
+    for base in mro(kind):
         found.update({name: base.__dict__[name] for name in _FOREIGN_FIELDS.get(f"{base.__module__}:{base.__qualname__}", ())})
     return found

@@ -366,3 +366,54 @@ def test_large_texts_and_blobs_are_written_as_small_ones_are(size: int) -> None:
     lone = "x" * size + "\ud800"
     assert rebuild(Encoder().encode(lone), Trust(frozenset(), {})) == lone
     assert inspect(Encoder(limit=size - 1).encode("x" * size)).value == "too large"
+
+
+def test_many_parts_within_the_bound_may_be_too_large_together() -> None:
+    """Then some of them are leaves, and the document is within it."""
+    for value in (["x" * 600, "y" * 600], {"a": ["x" * 600, "y" * 600]}, [{"n": n, "text": "x" * 20} for n in range(100)]):
+        encoder = Encoder(limit=1000)
+        for document in (encoder.encode(value), encoder.arguments((value,), {}), encoder.arguments((1, value), {})):
+            assert len(document) < 1000 + 100
+        assert encoder.opaque
+
+
+class Sly(dict[str, Any]):
+    def keys(self) -> Any:
+        raise AssertionError("the service's code was run")
+
+    __iter__ = __getitem__ = copy = keys  # type: ignore[assignment]
+
+
+class Meta(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name.startswith("__") and name != "__class__" and Meta.told:
+            raise AssertionError(f"the metaclass was asked for {name}")
+        return super().__getattribute__(name)
+
+    def __eq__(cls, other: object) -> bool:
+        return True
+
+    def __hash__(cls) -> int:
+        return 5
+
+    told = False
+
+
+class Watched(metaclass=Meta):
+    def __init__(self) -> None:
+        self.n = 1
+
+
+def test_classes_have_no_say_in_it_either() -> None:
+    """A dict's overridden methods, a metaclass's attribute access and equality."""
+    assert inspect(Encoder().encode(Sly(a=1))).value == {"a": 1}
+    holder = Plain(x=1)
+    holder.__dict__ = Sly(a=2)
+    assert inspect(Encoder().encode(holder)).value == {"a": 2}
+    watched = Watched()
+    Meta.told = True
+    try:
+        document = Encoder().encode([watched, watched, {"a": watched}])
+    finally:
+        Meta.told = False
+    assert inspect(document)[2]["a"].value == {"n": 1}

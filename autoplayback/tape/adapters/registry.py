@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from autoplayback.tape.names import type_name
+from autoplayback.tape.names import mro, type_name
 
 GROUP: Final = "autoplayback.adapters"
 
@@ -63,7 +63,7 @@ _lock = threading.RLock()
 
 def find(kind: type) -> Adapter | None:
     """The adapter for a type or for the nearest of its bases that has one."""
-    for base in kind.__mro__:
+    for base in mro(kind):
         name = type_name(base)
         _load(name.partition(".")[0].partition(":")[0])
         adapter = _adapters.get(name)

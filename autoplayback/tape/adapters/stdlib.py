@@ -14,6 +14,7 @@ import functools
 import gc
 import io
 import ipaddress
+import logging
 import os
 import pathlib
 import re
@@ -242,6 +243,11 @@ ADAPTERS: Final[list[Adapter]] = [
     _split(slice, lambda v: [v.start, v.stop, v.step], lambda cls, value, extra: slice(*value)),
     _split(collections.deque, _dump_deque, _load_deque),
     _split(collections.defaultdict, _dump_defaultdict, _load_defaultdict),
+    # A logger leads to all others, and to their handlers; by its name it is found again.
+    Adapter(
+        "logging:Logger", lambda v: str(object.__getattribute__(v, "name")),
+        lambda cls, value, extra: logging.getLogger(value), closed=True, atomic=True,
+    ),
     _split(types.SimpleNamespace, lambda v: dict.copy(v.__dict__), _load_namespace),
     _split(types.MappingProxyType, lambda v: gc.get_referents(v)[0], lambda cls, value, extra: types.MappingProxyType(value)),
     _split(io.BytesIO, _dump_bytesio, _load_bytesio),
