@@ -90,7 +90,7 @@ def test_interrupted_runs_end_their_children_and_report(tmp_path: Path) -> None:
     """Ctrl-C: what was done is reported, and nothing is left running."""
     service = Service(tmp_path, CODE)
     service.record("import svc\nfor key in range(4): svc.operation(key, 1000)\nsvc.operation(1)")
-    service.code(CODE.replace("SLOW = False", "SLOW = True"))
+    service.code(CODE.replace("    threading", "    while slow: pass  # a wait would pass at once\n    threading"))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "autoplayback.cli", "replay", "--json", "r.jsonl", "--jobs", "2"],
