@@ -27,6 +27,8 @@ from autoplayback.tape.values import Tagged, named
 Key = Any
 """A hashable canonical form; equal where two calls count as the same."""
 NOW = "\0now"
+LATELY = 900_000_000
+"""Nanoseconds before a call in which a time is its «now», where the operation is long: `moments` tells distances in a second."""
 DEPTH = 50
 """How deep in an argument a time is looked for."""
 
@@ -57,7 +59,8 @@ class Group:
     siblings: dict[str, dict[Key, list[Call]]] = field(default_factory=dict)
     """By tier, the calls on handles by how those came to be."""
     relaxed: dict[Key, deque[Call]] | None = None
-    timed: dict[Key, deque[Call]] | None = None
+    timed: dict[bool, dict[Key, deque[Call]]] = field(default_factory=dict)
+    """By whether only what was shortly before the call counts as its time."""
     order: dict[int | None, deque[Call]] = field(default_factory=dict)
     """Of outputs: the calls by receiver, in their order."""
 
@@ -224,17 +227,27 @@ class Matcher:
         return self._first(group, group.relaxed.get((receiver, self._arguments(group.target, arguments, None, ignore, only))))
 
     def _timed(self, group: Group, receiver: int | None, arguments: bytes, now: Window) -> Call | None:
-        """The call that asked the same at its own time: what lies within an operation's span, on both sides, is its «now»."""
+        """The call that asked the same at its own time: what lies within an operation's span, on both sides, is its «now».
+
+        In a long operation that is too wide to tell a distance from it (an expiry), so then what was shortly before counts.
+        """
+        return self._at_time(group, receiver, arguments, now, near=False) or self._at_time(
+            group, receiver, arguments, lately(now), near=True
+        )
+
+    def _at_time(self, group: Group, receiver: int | None, arguments: bytes, now: Window, *, near: bool) -> Call | None:
         mine = self._timeless(group.target, arguments, None, now)
         if mine is None:
             return None
-        if group.timed is None:
-            group.timed = {}
+        if near not in group.timed:
+            made = group.timed[near] = {}
+            began = self._span[0]
             for call in group.calls:
-                other = self._timeless(group.target, call.arguments, call, self._span)
+                span = lately((began, began + call.started)) if near else self._span
+                other = self._timeless(group.target, call.arguments, call, span)
                 if other is not None:
-                    group.timed.setdefault((self.same_handle(call.receiver), other), deque()).append(call)
-        return self._first(group, group.timed.get((receiver, mine)))
+                    made.setdefault((self.same_handle(call.receiver), other), deque()).append(call)
+        return self._first(group, group.timed[near].get((receiver, mine)))
 
     def _timeless(self, target: Target, arguments: bytes, call: Call | None, now: Window) -> Key | None:
         ignore, only = relaxation(target)
@@ -305,6 +318,11 @@ def relaxation(target: Target) -> tuple[frozenset[str], frozenset[str] | None]:
 def freeze_arguments(arguments: bytes, parameters: tuple[tuple[str, int], ...]) -> Key:
     """The canonical form of one call's arguments, by parameter name."""
     return canonical_inert(named(arguments, parameters)) if arguments else b""
+
+
+def lately(window: Window) -> Window:
+    """The last of it, short enough to tell distances from."""
+    return max(window[0], window[1] - LATELY), window[1]
 
 
 def timeless(values: dict[str, Any], now: Window) -> Key | None:

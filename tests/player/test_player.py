@@ -481,6 +481,29 @@ def test_a_replays_tape_is_a_tape(service: Service) -> None:
     assert played.replay.playback.ran
 
 
+def test_an_expiry_of_a_long_operation_matches(tmp_path: Path) -> None:
+    """A time at a distance from now, in an operation that takes longer than distances can be told in."""
+    service = Service(
+        tmp_path,
+        """
+        import datetime, time
+        def load(key, **when): return key
+        def send(value): return value
+        def operation(n):
+            time.sleep(1.3)
+            expires = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=DAYS)
+            return load(1, until=expires), load(2, until=expires.isoformat())
+        DAYS = 14
+        """,
+    )
+    service.record("import svc; svc.operation(1)")
+    [result] = service.replay()
+    assert result.verdict is Verdict.EQUAL, result
+    change(service, "DAYS = 14", "DAYS = 15")
+    [result] = service.replay()
+    assert result.verdict is Verdict.DIVERGED, result
+
+
 def test_the_operations_own_times_match(tmp_path: Path) -> None:
     """A `created_at` that the service makes itself is another at each run, and asks the same all the same."""
     service = Service(
