@@ -24,6 +24,7 @@ _WIDE: Final = 64
 _NUMBERS: Final = frozenset({bool, int, float})
 _HEAD: Final = struct.Struct(">BIB")
 _LENGTH: Final = struct.Struct(">BI")
+_SHORT: Final = struct.Struct(">BH")
 _EXT32, _BIN32, _ARRAY16, _ARRAY32, _FOUR = 0xC9, 0xC6, 0xDC, 0xDD, b"\x94"
 _TABLE: Final = _FOUR + packb(Code.MAP)
 
@@ -90,7 +91,8 @@ class _Column:
 
     def packed(self, number: int) -> bytes:
         """All of it, as an array of so many."""
-        return b"".join([_LENGTH.pack(_ARRAY32, number), *self.pieces])
+        head = _SHORT.pack(_ARRAY16, number) if number < 1 << 16 else _LENGTH.pack(_ARRAY32, number)
+        return b"".join([head, *self.pieces])
 
 
 def _adds_up(cells: list[Any]) -> bool:
@@ -112,7 +114,7 @@ def _joins(cells: list[Any]) -> bool:
 
 
 def _array(items: list[bytes]) -> list[bytes]:
-    return [struct.pack(">BH", _ARRAY16, len(items)), *items]
+    return [_SHORT.pack(_ARRAY16, len(items)), *items]
 
 
 def dicts(numbers: Any, names: Any, shown: Any) -> list[dict[str, Any]]:
