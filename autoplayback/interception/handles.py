@@ -299,6 +299,7 @@ def making(target: Target, interceptor: Interceptor, original: Callable[..., Any
     """The original of a target that returns handles: gives the library real objects, and its caller handles."""
     if "root" not in target.extra:
         _makers[target.name] = target
+    apart: Callable[..., bool] | None = target.extra.get("apart")
     own = 0 if skip < 2 else 2  # behind wrapt, the bound function and its instance come first and are ours
 
     def real(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -314,6 +315,8 @@ def making(target: Target, interceptor: Interceptor, original: Callable[..., Any
     @unseen
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
         plain, named = real(args, kwargs)
+        if apart is not None and apart(args, kwargs):
+            return await original(*plain, **named)
         return recorded(
             await original(*plain, **named), target, interceptor, args[skip:], kwargs, args[0] if skip == 1 and args else None
         )

@@ -55,6 +55,8 @@ class Declaration:
     codec: ResultCodec | None = None
     optional: bool = False
     """A preset's target which some versions of its library lack: its absence is no error."""
+    apart: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None
+    """By its arguments, whether a library's own part made a call that returns a handle: it is given the object itself."""
     beside: bool = False
     """Of a library that the service may use, or not, above the one it has named: of no matter unless it is imported."""
     settings: Any = None

@@ -318,7 +318,7 @@ class _Holder:
         files: list[str] = getattr(self.declaration.settings, "files", [])
         if files and codec is None and shape in (Shape.FUNCTION, Shape.COROUTINE) and not self.declaration.handle:
             codec = FileCodec(files, parameters, self.declaration.file_limit)
-        extra: dict[str, Any] = {"declaration": self.declaration, "defaults": defaults}
+        extra: dict[str, Any] = {"declaration": self.declaration, "defaults": defaults, "apart": self.declaration.apart}
         return Target(
             self.declaration.role,
             self.name,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ class PresetTarget:
     """Further packages whose classes its answers are made of (exceptions of a library below, say)."""
     reads: bool = False
     """An input, also where the preset is declared under `outputs`: it isn't what the operation did."""
+    apart: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None
+    """By its arguments, whether it is the library's own part that calls (a pool), and wants the object itself, not a handle."""
     beside: bool = False
     """Of a library that some services use above the preset's own: no matter to those which don't."""
     missing: Any = ...
@@ -75,6 +78,7 @@ def expand(name: str, role: Role, entry: CallSettings, place: Place | None) -> l
                 place=place,
                 trusts=target.trusts,
                 acts=target.acts,
+                apart=target.apart,
                 beside=target.beside,
             )
         )
