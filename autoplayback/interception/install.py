@@ -26,6 +26,7 @@ class Finding:
     matched: list[str] = field(default_factory=list)
     """`module:qualname` of each function held."""
     technique: str = ""
+    """How they are held; where a glob's functions are held in several ways, each with the names of those."""
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
 
@@ -38,6 +39,7 @@ class Interception:
         self.interceptor = interceptor
         self.targets: list[Target] = []
         self._findings = {id(declaration): Finding(declaration) for declaration in self.declarations}
+        self._techniques: dict[int, dict[str, str]] = {}
         self._originals: dict[int, list[object]] = {}
         self.finder = Finder()
         self._undo: list[Callable[[], None]] = []
@@ -86,14 +88,18 @@ class Interception:
         while self._undo:
             self._undo.pop()()
 
-    def findings(self) -> list[Finding]:
-        """What became of each declaration, as far as its module has been imported; in their order."""
+    def findings(self, *, unheard: bool = False) -> list[Finding]:
+        """What became of each declaration, as far as its module has been imported; in their order.
+
+        Asked for, with a warning for each that holds an original which stays `unheard`: that looks at every object there is.
+        """
+        from autoplayback.interception.referrers import referrers
+
         found = []
         for declaration in self.declarations:
             finding = self._findings[id(declaration)]
-            holders = [
-                holder for original in self._originals.get(id(declaration), ()) for holder in techniques.referrers(original)
-            ]
+            originals = self._originals.get(id(declaration), ()) if unheard else ()
+            holders = [holder for original in originals for holder in referrers(original)]
             told = [f"holds the original and stays unheard: {holder}" for holder in holders]
             found.append(replace(finding, warnings=[*finding.warnings, *told]))
         return found
@@ -124,12 +130,21 @@ class Interception:
         held = techniques.hold(declaration, located, self.interceptor)
         if located.text not in finding.matched:
             finding.matched.append(located.text)
-        finding.technique = held.technique
+        techniques_of = self._techniques.setdefault(id(declaration), {})
+        techniques_of[located.qualname.rpartition(".")[2]] = held.technique
+        finding.technique = _together(techniques_of)
         finding.warnings.extend(warning for warning in held.warnings if warning not in finding.warnings)
         self.targets.extend(held.targets)
         if held.original is not None:
             self._originals.setdefault(id(declaration), []).append(held.original)
         self._undo.append(held.undo)
+
+
+def _together(techniques: dict[str, str]) -> str:
+    ways: dict[str, list[str]] = {}
+    for name, technique in techniques.items():
+        ways.setdefault(technique, []).append(name)
+    return next(iter(ways)) if len(ways) == 1 else ", ".join(f"{way} ({', '.join(names)})" for way, names in ways.items())
 
 
 def _deepen() -> Callable[[], None]:

@@ -346,34 +346,6 @@ class _Holder:
         return TargetError(self.declaration.target, reason, self.declaration.place)
 
 
-def referrers(value: Any) -> list[str]:
-    """Who still holds an original, as far as modules, their classes and tables tell. Slow: for `check`, not for start-up.
-
-    The private C module behind a public one (`_sqlite3`) holds its own functions, and nobody calls them there.
-    """
-    found = []
-    home = getattr(value, "__module__", None)
-    private = home if isinstance(home, str) and home.startswith("_") else None
-    for module in list(sys.modules.values()):
-        if not isinstance(module, ModuleType) or module.__name__.startswith("autoplayback") or module.__name__ == private:
-            continue
-        for name, held in list(vars(module).items()):
-            where = f"{module.__name__}.{name}"
-            if held is value:
-                found.append(where)
-            elif type(held) is dict:
-                found += [f"{where}[{key!r}]" for key, one in list(held.items()) if one is value and name != "__builtins__"]
-            elif type(held) in (list, tuple, set, frozenset):
-                found += [where for one in list(held) if one is value]
-            elif isinstance(held, type) and held.__module__ == module.__name__:
-                found += [f"{where}.{key}" for key, one in list(vars(held).items()) if _within(one) is value]
-    return sorted(set(found))
-
-
-def _within(member: Any) -> Any:
-    return member.__func__ if type(member) in (staticmethod, classmethod) else member
-
-
 def _name(declaration: Declaration, located: Located) -> str:
     """The name on tapes; where a glob has an alias, each function adds its own."""
     if declaration.name is None:

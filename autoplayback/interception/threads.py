@@ -97,7 +97,8 @@ def _threading(undos: list[Callable[[], None]], module: ModuleType) -> None:
 
         return start
 
-    _replace(undos, module.Thread, "start", make)
+    # gevent puts a subclass in its place, which has no `start` of its own.
+    _replace(undos, next(kind for kind in module.Thread.__mro__ if "start" in kind.__dict__), "start", make)
 
 
 def _executor(undos: list[Callable[[], None]], module: ModuleType) -> None:

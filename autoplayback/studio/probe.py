@@ -103,7 +103,8 @@ def answer(fd: int, declarations: Sequence[Declaration], compares: Sequence[Comp
     faults = {id(declaration): _fault(declaration) for declaration in declarations if not declaration.beside}
     faults |= {id(declaration): _fault(declaration) for declaration in declarations if declaration.beside and _used(declaration)}
     # What has no place isn't the user's: clock, randomness and ids, which are always answered. Libraries it doesn't use aren't.
-    asked = [found for found in interception.findings() if found.declaration.place and id(found.declaration) in faults]
+    all_findings = interception.findings(unheard=True)
+    asked = [found for found in all_findings if found.declaration.place and id(found.declaration) in faults]
     found = [_document(finding, faults[id(finding.declaration)]) for finding in asked]
     found += [document for compare in compares for document in _comparators(compare)]
     with open(fd, "w", encoding="utf-8") as stream:

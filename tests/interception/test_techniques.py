@@ -233,7 +233,7 @@ def test_caches_that_are_no_c_function_are_taken_from_outside(service, intercept
 
 
 def test_what_numba_compiles_is_refused(service, intercept, notebook):
-    """It reads a function's code at the first call, and would refuse ours in the midst of the service. What is around it is held."""
+    """It reads a function's code at the first call, and would refuse ours within the service. What is around it is held."""
     m = service.module("""
         import functools
         class Dispatcher:
@@ -347,6 +347,29 @@ def test_classes_are_heard_when_they_are_made(service, intercept, notebook):
     assert [call.args or call.kwargs for call in notebook.calls] == [(1,), (2,), {"a": 3}, (4,), (2,), (3,)]
 
 
+def test_a_glob_says_how_each_is_held(service, intercept):
+    """One way for all, or each with its names."""
+    m = service.module("""
+        import functools
+        class Repo:
+            def load(self): return 1
+            def save(self): return 2
+            @property
+            def size(self): return 3
+            @functools.cache
+            def cached(self): return 4
+        class Same:
+            def one(self): return 1
+            def two(self): return 2
+    """)
+    mixed, same = intercept(f"{m.__name__}:Repo.*", f"{m.__name__}:Same.*").findings()
+    assert mixed.technique == (
+        "on the attribute; outside its cache, so every call is recorded (cached), in place (load, save),"
+        " property: in place (size)"
+    )
+    assert same.technique == "in place"
+
+
 def test_globs_mean_functions_of_the_module(service, intercept, notebook):
     """Not what it imported, not its classes, not what is private."""
     m = service.module("""
@@ -408,14 +431,44 @@ def test_uninstall_puts_everything_back(service, intercept, notebook):
 
 
 def test_check_names_who_stays_unheard(service, intercept):
-    """A table and a class which took a C function before it was wrapped; a module's own name is bound anew."""
+    """Whatever took a C function before it was wrapped, wherever it keeps it; a module's own name is bound anew."""
     m = service.module("""
+        import functools
         from math import sqrt
         table = {"root": sqrt}
         class Uses:
             root = sqrt
+            def __init__(self): self.own = sqrt
+        class Slotted:
+            __slots__ = ("own",)
+            def __init__(self): self.own = [sqrt]
+        uses, slotted = Uses(), Slotted()
+        among = [[Uses()]]
+        class Lazy:
+            @property
+            def __class__(self): raise RuntimeError("nobody may look at it yet")
+        settings = Lazy()
+        settings.root = sqrt
+        def default(x, root=sqrt): return root(x)
+        def enclosing(root):
+            def enclosed(x): return root(x)
+            return enclosed
+        closure = enclosing(sqrt)
+        registry = {"deep": {"deeper": functools.partial(sqrt, 4)}}
+        def fine(x): return sqrt(x)
     """)
-    (finding,) = intercept(f"{m.__name__}:sqrt").findings()
-    unheard = [warning.rpartition(": ")[2] for warning in finding.warnings]
-    assert {f"{m.__name__}.table['root']", f"{m.__name__}.Uses.root", "math.sqrt"} <= set(unheard)
-    assert f"{m.__name__}.sqrt" not in unheard
+    (finding,) = intercept(f"{m.__name__}:sqrt").findings(unheard=True)
+    unheard = {warning.rpartition("unheard: ")[2] for warning in finding.warnings}
+    name = m.__name__
+    assert "math.sqrt" in unheard
+    assert {holder for holder in unheard if name in holder} == {
+        f"{name}.table['root']",
+        f"{name}.Uses.root",
+        f"{name}.uses",
+        f"an object of {name}.Uses",
+        f"{name}.settings",
+        f"{name}.slotted",
+        f"{name}.default (a default or a closure)",
+        f"{name}.enclosing.<locals>.enclosed (a default or a closure)",
+        f"{name}.registry",
+    }

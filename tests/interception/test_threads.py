@@ -237,7 +237,7 @@ def test_gevent(tmp_path, patched):
         timeout=120,
         env={"PYTHONPATH": f"{tmp_path}:{root}", "PATH": "/usr/bin:/bin"},
     )
-    assert done.stdout == "fine\n", done.stderr
+    assert (done.stdout, done.stderr) == ("fine\n", "")
 
 
 GREENLETS = """
@@ -352,4 +352,4 @@ def test_greenlets_without_gevent(tmp_path, listened):
         timeout=120,
         env={"PYTHONPATH": f"{tmp_path}:{root}", "PATH": "/usr/bin:/bin"},
     )
-    assert done.stdout == "fine\n", done.stderr
+    assert (done.stdout, done.stderr) == ("fine\n", "")
