@@ -30,7 +30,7 @@ SHORT = 60
 """Characters of a value in a sentence."""
 KEPT = """\
 # Had production the answer from an earlier operation (a cache, a client made once)? Then declare the function that keeps it
-# as the input, with `wrap: outside` where a cache decorates it: each operation's tape has the answer then. Or, for this one:"""
+# as the input: each operation's tape has the answer then. Or, for this one:"""
 
 
 def service_frame(frame: FrameType | None) -> FrameType | None:
