@@ -26,7 +26,7 @@ _listening = threading.local()
 def listen() -> None:
     """Listens to this thread's greenlets, if the service has any; once a thread. Whoever listened before still hears of all."""
     greenlet: Any = sys.modules.get("greenlet")
-    if greenlet is None or getattr(_listening, "on", False):
+    if greenlet is None or getattr(_listening, "on", False) or _has_hub():
         return
     try:
         greenlet.settrace(_following(greenlet.gettrace()))

@@ -20,8 +20,13 @@ def of(owner: type, name: str) -> Iterator[type]:
             continue
         seen.add(subclass)
         waiting += type.__subclasses__(subclass)
-        if name in subclass.__dict__:
+        if name in subclass.__dict__ and called(subclass.__dict__[name]):
             yield subclass
+
+
+def called(value: Any) -> bool:
+    """Whether what stands in the method's place is something to call or to ask, and no plain value (`method = None`)."""
+    return callable(value) or hasattr(type(value), "__get__")
 
 
 def watch(owner: type, name: str, override: Callable[[type], None]) -> Callable[[], None]:
@@ -41,7 +46,7 @@ def watch(owner: type, name: str, override: Callable[[type], None]) -> Callable[
         else:
             super(owner, cls).__init_subclass__(*args, **kwargs)  # type: ignore[arg-type]  # a class method's super
         for known, tell in list(_watched.get(owner, ())):
-            if known in cls.__dict__:
+            if known in cls.__dict__ and called(cls.__dict__[known]):
                 try:
                     tell(cls)
                 except Exception as error:

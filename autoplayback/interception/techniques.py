@@ -166,17 +166,17 @@ class _Holder:
         def override(subclass: type) -> None:
             raw = subclass.__dict__[name]
             located = Located(subclass.__module__, f"{subclass.__qualname__}.{name}", subclass, subclass, name, raw)
-            if not isinstance(raw, (FunctionType, staticmethod, classmethod, property, functools.cached_property)):
-                return
             further = _Holder(self.declaration, located, self.interceptor, self.name).hold_one()
             held.targets.extend(further.targets)
             undos.append(further.undo)
 
         for subclass in overrides.of(owner, name):
-            override(subclass)
-            held.warnings.append(
-                f"its override {subclass.__module__}:{subclass.__qualname__}.{name} is intercepted as the same input"
-            )
+            what = f"its override {subclass.__module__}:{subclass.__qualname__}.{name}"
+            try:
+                override(subclass)
+                held.warnings.append(f"{what} is intercepted as the same input")
+            except TargetError as error:
+                held.warnings.append(f"{what} stays unheard: it {error.reason}")
         undos.append(overrides.watch(owner, name, override))
 
         def undo() -> None:

@@ -325,6 +325,45 @@ def test_overrides_are_the_same_target(service, intercept, notebook):
     assert m.Base.made == [("One", {}), ("Two", {"tag": 5})]
 
 
+def test_overrides_of_other_kinds_are_heard_too(service, intercept, notebook):
+    """A cached one, a partial one, one in C; what is no method at all is left alone, and `check` claims none that isn't held."""
+    m = service.module("""
+        import functools
+        class Base:
+            def load(self, key): return key
+        class Cached(Base):
+            @functools.lru_cache
+            def load(self, key): return ("cached", key)
+        class Partial(Base):
+            def _load(self, kind, key): return (kind, key)
+            load = functools.partialmethod(_load, "partial")
+        class C(Base, dict):
+            load = dict.get
+        class Not(Base):
+            load = None
+    """)
+    (finding,) = intercept(f"{m.__name__}:Base.load").findings()
+    later = service.module(f"""
+        import functools
+        from {m.__name__} import Base
+        class Later(Base):
+            @functools.lru_cache
+            def load(self, key): return ("later", key)
+        class Nothing(Base):
+            load = 5
+    """)
+    with notebook.open():
+        assert m.Cached().load(1) == ("cached", 1)
+        assert m.Partial().load(2) == ("partial", 2)
+        assert m.C(a=3).load("a") == 3
+        assert later.Later().load(4) == ("later", 4)
+        assert (m.Not().load, later.Nothing().load) == (None, 5)
+    assert [call.args for call in notebook.calls] == [(1,), (2,), ("a",), (4,)]
+    assert {call.name for call in notebook.calls} == {f"{m.__name__}:Base.load"}
+    told = sorted(warning.split()[2].rpartition(":")[2] for warning in finding.warnings)
+    assert told == ["C.load", "Cached.load", "Partial.load"]
+
+
 def test_classes_are_heard_when_they_are_made(service, intercept, notebook):
     """`__init__`, of plain, data and attrs classes; the class stays itself."""
     m = service.module("""
