@@ -163,6 +163,8 @@ class OperationPassage(_Noting):
             if kept:
                 draft.size += len(draft.value)
                 recorder.sink.offer(draft)
+            else:
+                recorder.sink.left()
         except Exception as error:
             scope.lose(error)
 

@@ -46,6 +46,7 @@ class Recorder:
             metadata = extractor.entry(receiver, args, kwargs)
             chosen = self.sampler.head(target.name, metadata)
             if not chosen and not self.sampler.needs_tail:
+                self.sink.left()
                 return SkippedPassage()
             scope = RecorderScope(self, target, metadata, self.environment(), chosen=chosen)
             draft = scope.draft

@@ -35,6 +35,9 @@ class Sink(Protocol):
     def lose(self, reason: str) -> None:
         """Counts a tape lost before it got here."""
 
+    def left(self) -> None:
+        """Hears that the sampler left an operation out, and has counted it."""
+
 
 class Sampler(Protocol):
     """Which operations become tapes."""

@@ -13,7 +13,6 @@ import logging
 import os
 import weakref
 from collections import deque
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 GATHER_SECONDS = 0.05
 """How long tapes wait for others before the thread writes them together."""
+COUNT_SECONDS = 1.0
+"""How often the counts of what sampling leaves out are put on disk, while they change."""
 EXIT_SECONDS = 0.9
 """How long the process' exit may be held up."""
 BATCH_TAPES = 64
@@ -50,7 +51,7 @@ class Spool:
         Nothing is opened or started yet.
         """
         self.folder = folder.absolute()
-        self.left_out: Mapping[str, int] = {}
+        self.left_out: dict[str, int] = {}
         """How many operations sampling left out, by reason: counted by the sampler, kept with the losses."""
         self._settings = settings
         self._finish = finish
@@ -98,6 +99,17 @@ class Spool:
         except Exception as error:
             self._unstarted(error, lost=0)
 
+    def left(self) -> None:
+        """Hears that sampling left an operation out. The count is on disk within a second, also where nothing else is."""
+        try:
+            if self._pid != process_id():
+                self._start()
+            elif self._idle:
+                self._idle = False
+                self._wake_up()
+        except Exception as error:
+            self._unstarted(error, lost=0)
+
     def pressure(self) -> float:
         """How full the memory or the spool is, whichever is fuller: from 0 to 1, where tapes are dropped."""
         writer = self._writer
@@ -131,6 +143,8 @@ class Spool:
         self._lost: dict[str, int] = {}
         self._notices: deque[str] = deque()
         self._asleep = False
+        self._idle: bool = False
+        """Whether the thread sleeps until it is woken, with no count to look after."""
         self._exiting = False
         self._registered = False
         self._hindered = False
@@ -143,6 +157,7 @@ class Spool:
         """In the child: forgets the parent's queue, thread and files."""
         writer = self._writer
         self._reset()
+        self.left_out.clear()  # those are the parent's to tell
         if writer is not None:
             writer.abandon()
         if self._shipper is not None:
@@ -194,15 +209,18 @@ class Spool:
             return
         due = 0.0
         drained = 0
+        told: dict[str, int] = {}
         gather = 0.0 if endings.sudden() else GATHER_SECONDS
         while True:
             try:
                 if not self._queue and not self._dropped:
                     self._queued = 0
+                    told, before = self._told(), told
+                    self._idle = told == before
                     self._asleep = True
                     if not self._queue and not self._dropped:
-                        wake.acquire(timeout=max(0.001, min(due, 3600.0)))
-                    self._asleep = False
+                        wake.acquire(timeout=max(0.001, min(due, 3600.0 if self._idle else COUNT_SECONDS)))
+                    self._asleep = self._idle = False
                 busy = monotonic_ns() - drained < gather * 1e9
                 if busy and self._queue and not self._exiting and not self._requested():
                     # Not after a pause: the last request before a server's end, which may skip atexit, is written at once.

@@ -48,6 +48,9 @@ class Sink:
     def lose(self, reason: str) -> None:
         self.lost.append(reason)
 
+    def left(self) -> None:
+        """Sampling leaves nothing out here."""
+
 
 class Everything:
     needs_tail = False

@@ -93,6 +93,9 @@ class Sink:
     def lose(self, reason: str) -> None:
         self.losses.append(reason)
 
+    def left(self) -> None:
+        """Nothing is on disk here."""
+
     @property
     def tapes(self) -> list[Tape]:
         return [draft.tape() for draft in self.drafts]

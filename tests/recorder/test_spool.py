@@ -489,6 +489,57 @@ def test_what_sampling_left_out_is_kept_beside_the_losses(folder):
     assert recording.losses() == {}
 
 
+def test_a_process_that_records_nothing_tells_what_it_left_out(folder, tmp_path):
+    """While it runs, and also where it is killed; a worker that it forks tells its own and not the parent's again."""
+    script = tmp_path / "leaving.py"
+    script.write_text(textwrap.dedent(f"""
+        import os, time
+        from pathlib import Path
+        from autoplayback.config.settings import Settings
+        from autoplayback.recorder.spool import Spool
+
+        recording = Spool(Settings(tapes="x"), Path({str(folder)!r}))
+
+        def leave(number):
+            for _ in range(number):
+                recording.left_out["rate"] = recording.left_out.get("rate", 0) + 1
+                recording.left()
+
+        leave(1)
+        time.sleep(1)
+        leave(39)
+        if os.fork() == 0:
+            leave(7)
+        time.sleep(3)
+        os.kill(os.getpid(), 9)
+    """))
+    run = subprocess.run([sys.executable, script], timeout=60, check=False)
+    assert run.returncode == -9
+    deadline = time.monotonic() + 10
+    while FolderCassette(folder).losses() != {"sampling: rate": 47} and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert FolderCassette(folder).losses() == {"sampling: rate": 47}
+    assert ids(folder) == set()
+
+
+def test_counts_of_what_is_left_out_are_written_seldom(folder):
+    """Sampling is for busy services: leaving an operation out costs next to nothing, and no tape waits for the counts."""
+    recording = spool(folder)
+    began = time.thread_time()
+    for _ in range(20_000):
+        recording.left_out["rate"] = recording.left_out.get("rate", 0) + 1
+        recording.left()
+    assert time.thread_time() - began < 1
+    kept = draft()
+    recording.offer(kept)
+    deadline = time.monotonic() + 5
+    while not (folder.is_dir() and kept.id in ids(folder)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert kept.id in ids(folder)
+    recording.close(10)
+    assert FolderCassette(folder).losses() == {"sampling: rate": 20_000}
+
+
 def test_offers_from_many_threads_and_a_signal_handler_all_arrive(folder):
     """Nothing on the way is locked: a handler that interrupts an offer may offer too."""
     recording = spool(folder)
