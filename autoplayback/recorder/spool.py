@@ -43,6 +43,9 @@ UNWRITTEN = "not written when the process ended"
 class Spool:
     """Takes the drafts of one process and, forked, of each of its children. Never raises, never blocks."""
 
+    _idle: bool
+    """Whether the thread sleeps until it is woken, with no count to look after."""
+
     def __init__(self, settings: Settings, folder: Path, *, finish: Finish | None = None,
                  seal_seconds: float = 300.0, shipper: Any = None) -> None:
         """`finish` sees each payload before it leaves the process and may give another tape in its place
@@ -143,8 +146,7 @@ class Spool:
         self._lost: dict[str, int] = {}
         self._notices: deque[str] = deque()
         self._asleep = False
-        self._idle: bool = False
-        """Whether the thread sleeps until it is woken, with no count to look after."""
+        self._idle = False
         self._exiting = False
         self._registered = False
         self._hindered = False
