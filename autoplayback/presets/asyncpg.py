@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from autoplayback.interception.protocol import ResultCodec
-from autoplayback.presets import PresetTarget, _acts
+from autoplayback.presets import PresetTarget, _acts, _sqlalchemy
 from autoplayback.tape.adapters import registry
 from autoplayback.tape.adapters.registry import Adapter, Split
 
@@ -105,6 +105,10 @@ def _acting(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return _acts.sql(f"{holder}.execute" if method in _FETCHES else name, args, kwargs)
 
 
+def _statement(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return _acts.sql("connect.execute", args, kwargs)
+
+
 def _by_pool(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a pool connects, which looks at the class of what it gets; it names its event loop, which others needn't."""
     return kwargs.get("loop") is not None
@@ -127,4 +131,14 @@ TARGETS = (
     PresetTarget("asyncpg.pool:Pool.release", "asyncpg.release", ignore=("timeout",), handle=True),
     PresetTarget("asyncpg.pool:Pool._async__init__", "asyncpg.pool", codec=POOL),
     *(PresetTarget(f"asyncpg.pool:Pool.{name}", f"asyncpg.pool.{name}", missing=None) for name in ("close", "terminate")),
+    # SQLAlchemy keeps statements, by their text, as long as it has the connection.
+    PresetTarget(
+        "sqlalchemy.dialects.postgresql.asyncpg:AsyncAdapt_asyncpg_connection._prepare",
+        "asyncpg.prepared",
+        ignore=("invalidate_timestamp",),
+        trusts=("asyncpg",),
+        acts=_statement,
+        beside=True,
+    ),
+    *_sqlalchemy.TARGETS,
 )

@@ -102,3 +102,43 @@ def test_asyncpg(tmp_path, gone):  # noqa: F811
     update = "await c.execute(\"update ta set price = price + 1 where name = 'n1'\")"
     dropped = story.changed((update, "'UPDATE 1'"))
     assert dropped["transaction"]["verdict"] == "different", dropped["transaction"]
+
+
+ALCHEMY = """
+import os
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+engine = create_async_engine(os.environ["DATABASE"])
+Session = async_sessionmaker(engine)
+
+async def work():
+    async with Session() as session:
+        await session.execute(text("create table if not exists tb (n int)"))
+        await session.execute(text("insert into tb values (:n)"), {"n": 1})
+        await session.commit()
+        return (await session.execute(text("select count(*) > 0 from tb where n = :n"), {"n": 1})).scalar()
+
+async def first(at):
+    return await work()
+
+async def second(at):
+    return await work()
+"""
+
+
+def test_sqlalchemy_over_asyncpg(tmp_path, gone, monkeypatch):  # noqa: F811
+    """A statement that an earlier operation has prepared, on a connection that it has made, is there for the next one."""
+    url = gone.database.replace("postgresql:", "postgresql+asyncpg:")
+    monkeypatch.setenv("DATABASE", url)
+    story = Story(tmp_path, ALCHEMY, presets=["asyncpg"])
+    both = "async def main():\n    await service.first(''); await service.second('')\n"
+    script = f"import asyncio, service\n{both}asyncio.run(main())\n"
+    run = story.project.python("-c", script, AUTOPLAYBACK="record")
+    assert run.status == 0, run.err
+    gone.close()
+    assert len(story.assert_all_equal()) == 2
+    lost = story.changed(("        await session.commit()\n", "        await session.flush()\n"))
+    assert {result["verdict"] for result in lost.values()} == {"different"}
+    other = story.changed(("count(*) > 0", "count(*) > 1"))
+    assert {result["verdict"] for result in other.values()} == {"diverged"}
