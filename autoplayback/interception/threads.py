@@ -51,6 +51,7 @@ def install(finder: Finder) -> Callable[[], None]:
         ("gevent.threadpool", _native_pool),
         ("gevent.greenlet", _greenlet),
         ("gevent.hub", _raw),
+        ("eventlet.greenthread", _green_thread),
     ):
         finder.when_imported(module, functools.partial(patch, undos))
 
@@ -202,3 +203,25 @@ def _raw(undos: list[Callable[[], None]], module: ModuleType) -> None:
     package: Any = sys.modules.get("gevent")
     if getattr(package, "spawn_raw", module.spawn_raw) is not module.spawn_raw:  # imported before us
         _replace(undos, package, "spawn_raw", make)
+
+
+def _green_thread(undos: list[Callable[[], None]], module: ModuleType) -> None:
+    """eventlet's greenlets, which its hub starts."""
+
+    def made(original: Callable[..., Any]) -> Callable[..., Any]:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            _give(self)
+
+        return __init__
+
+    def spawned(original: Callable[..., Any]) -> Callable[..., Any]:
+        def _spawn_n(*args: Any, **kwargs: Any) -> Any:
+            timer, greenlet = original(*args, **kwargs)
+            _give(greenlet)
+            return timer, greenlet
+
+        return _spawn_n
+
+    _replace(undos, module.GreenThread, "__init__", made)
+    _replace(undos, module, "_spawn_n", spawned)

@@ -240,6 +240,52 @@ def test_gevent(tmp_path, patched):
     assert (done.stdout, done.stderr) == ("fine\n", "")
 
 
+EVENTLET = """
+import warnings; warnings.simplefilter("ignore")
+import eventlet; eventlet.monkey_patch()
+from tests.interception.notebook import Notebook
+from autoplayback.interception.install import Interception
+from autoplayback.interception.target import Declaration, Role
+import service_eventlet as m
+notebook = Notebook()
+declared = [Declaration(Role.INPUT, "service_eventlet:load"), Declaration(Role.OPERATION, "service_eventlet:operate")]
+Interception(declared, notebook).install()
+results = list(eventlet.GreenPool(20).imap(m.operate, range(50)))
+assert results == [[n] * 5 for n in range(50)], results
+assert len(notebook.pages) == 50
+for page in notebook.pages:
+    n = page.heard.args[0]
+    assert [call.args[0] for call in page.calls] == [n] * 6, (n, page.calls)
+print("fine")
+"""
+
+
+def test_eventlet(tmp_path):
+    """Green threads spawned in an operation in each way, pools, monkey-patched threads: 50 operations at once."""
+    pytest.importorskip("eventlet")
+    (tmp_path / "service_eventlet.py").write_text(
+        "import eventlet, threading\n"
+        "def load(x):\n    eventlet.sleep(.001)\n    return x\n"
+        "def operate(n):\n"
+        "    got = [load(n), eventlet.spawn(load, n).wait(), *eventlet.GreenPool(2).imap(load, [n])]\n"
+        "    t = threading.Thread(target=lambda: got.append(load(n)))\n"
+        "    t.start(); t.join()\n"
+        "    eventlet.spawn_n(load, n)\n"
+        "    eventlet.sleep(.01)\n"
+        "    return [*got, load(n)]\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", EVENTLET],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PYTHONPATH": f"{tmp_path}:{root}", "PATH": "/usr/bin:/bin"},
+    )
+    assert done.stdout == "fine\n", done.stderr
+
+
 GREENLETS = """
 import asyncio, gc, sys, threading, weakref
 import greenlet
