@@ -123,7 +123,7 @@ class _Writer:
         elif kind == "handle":
             self.add(f"<{name} #{value}>")
         elif kind == "opaque":
-            self.add(f"<{name}: not recorded>")
+            self.add(f"<{name}: not recorded, {value}>" if value and isinstance(value, str) else f"<{name}: not recorded>")
         elif kind == "ref":
             self.add("<cycle>")
         else:

@@ -1,7 +1,9 @@
-"""Four operation bodies to measure recording with: a usual request, many small calls, one large result, one large blob."""
+"""Operation bodies to measure recording with: a usual request, many small calls, one large result, one large blob; and the
+usual request with results that never repeat, since the recorder remembers documents that it found clean."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import string
 from collections.abc import Callable
@@ -33,6 +35,14 @@ def _record(i: int) -> dict[str, Any]:
 
 
 RECORDS = [_record(i) for i in range(64)]
+_numbers = itertools.count()
+
+
+def _fresh(k: int) -> dict[str, Any]:
+    number = next(_numbers)
+    return {**RECORDS[k % 64], "id": number, "note": f"{number:0120d}"}
+
+
 ROWS = [
     {"id": i, "route": i % 40, "depart": i * 30, "arrive": i * 30 + 900, "cost": i * 0.25, "name": f"trip-{i}"}
     for i in range(10_000)
@@ -73,6 +83,7 @@ def _blob(load: Load, store: Load, i: int) -> Any:
 
 WORKLOADS = {
     "api": Workload(_api, lambda k: RECORDS[k % 64], lambda v: "key", 13),
+    "fresh": Workload(_api, _fresh, lambda v: "key", 13),
     "chatty": Workload(_chatty, lambda k: k, lambda v: None, 1001),
     "rows": Workload(_rows, lambda k: ROWS, lambda v: None, 3),
     "blob": Workload(_blob, lambda k: BLOB, lambda v: None, 2),

@@ -34,6 +34,7 @@ def shown(value: Any, limit: int = 200) -> str:
         (Plain, "Plain"),
         (len, "len"),
         ((i for i in ()), "<generator: not recorded>"),
+        (lambda: 1, "<function: not recorded, a function or class made at run time, which has no name to find it by>"),
         (2**70, str(2**70)),
     ],
 )
