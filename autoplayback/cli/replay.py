@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autoplayback.cli import options
+from autoplayback.cli import lastfailed, options
 
 if TYPE_CHECKING:
     from autoplayback.cassettes.protocol import Cassette
@@ -135,7 +134,7 @@ def replay(
         }
         ids = [cassette.resolve(prefix) for prefix in tape or []]
         if last_failed:
-            ids += [known for known in remembered(found) if known not in ids]
+            ids += [known for known in lastfailed.remembered(found) if known not in ids]
         query = _query(filters, chosen_suite, ids)
         if last_failed and not ids:
             options.complain("no tape failed last time")
@@ -349,7 +348,7 @@ def _report(
         if lines is not None:
             write_line(lines, summary.line())
     files.write(files.Wanted(**reports), lambda: kept, summary, strict=strict)
-    remember(found, kept, strict=strict)
+    lastfailed.remember(found, kept, strict=strict)
     return INTERRUPTED if interrupted else int(summary.exit)
 
 
@@ -372,30 +371,3 @@ def _tell(ready: Ready) -> None:
         options.complain(f"warning: {note}")
     if "seccomp" not in ready.boundary and "network namespace" not in ready.boundary:
         options.complain(f"warning: this system offers no boundary below Python; in force: {', '.join(ready.boundary)}")
-
-
-def _memory(found: Configuration) -> Path:
-    return _file(found).parent / ".autoplayback" / "last-failed.json"
-
-
-def remembered(found: Configuration) -> list[str]:
-    """The tapes that did not pass when they were last replayed."""
-    try:
-        known = json.loads(_memory(found).read_text(encoding="utf-8"))
-        return [str(tape) for tape in known["tapes"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def remember(found: Configuration, results: list[Result], *, strict: bool) -> None:
-    """Notes which of these did not pass; what is known of others stays. Where it can't be written, it isn't."""
-    replayed = {result.tape for result in results}
-    failed = [result.tape for result in results if not result.verdict.passes(strict=strict)]
-    path = _memory(found)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(
-            json.dumps({"tapes": [*(known for known in remembered(found) if known not in replayed), *failed]}), encoding="utf-8"
-        )
-        partial.replace(path)
