@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from autoplayback.player import landlock
 from autoplayback.player.seccomp import PATH_ONLY, REFUSED, SHARED, WRITE_FLAGS, Attempt
 from autoplayback.player.territory import SINKS, foreign, within
 
@@ -84,7 +85,7 @@ class Refusal:
 class Guard:
     """Judges for one worker: `host` is the process that imports the service and forks, `writes` the folders it may write.
 
-    What is read is judged once a process has restricted its own reads, which it does as an operation begins.
+    What is read is judged once a process restricts its own reads, which it does as an operation begins.
     """
 
     def __init__(self, host: int, writes: tuple[str, ...], own_shm: bool, *, debugging: bool = False) -> None:
@@ -94,7 +95,9 @@ class Guard:
         self._debugging = debugging
         self._known: dict[str, bool] = {}
         self._operating = 0
-        """The process whose operation is running, its reads restricted."""
+        """The process whose operation is running."""
+        self._through = 0
+        """Calls under way that may read what they need."""
         self._reads: dict[str, None] = {}
         self._forks = True
 
@@ -103,6 +106,7 @@ class Guard:
         may no longer fork, nor end what it forked."""
         self._reads = self._writes | dict.fromkeys(reads)
         self._forks = forks
+        self._operating = 0  # the host has rehearsed an operation
 
     def judge(self, attempt: Attempt) -> Refusal | None:
         """None lets the call through."""
@@ -111,7 +115,7 @@ class Guard:
             return self._open(attempt)
         process = self._host if attempt.thread == self._host else group(attempt.thread)
         if name == "landlock_restrict_self":
-            self._operating = process
+            self._told(process, args[1])
             return None
         if name in PROCESSES:
             if process == self._host and self._forks:
@@ -131,6 +135,12 @@ class Guard:
             return Refusal(name, f"address family {family}, type {kind}", errno.EAFNOSUPPORT, told=family != AF_ALG)
         return self._address(attempt)
 
+    def _told(self, process: int, word: int) -> None:
+        if word in (landlock.THROUGH, landlock.BACK):
+            self._through += 1 if word == landlock.THROUGH else -1
+        else:
+            self._operating, self._through = process, 0
+
     def _signal(self, process: int, name: str, args: tuple[int, ...]) -> Refusal | None:
         to = args[0] & 0xFFFFFFFF
         if to == process or (process == self._host and self._forks) or (name == "tkill" and group(to) == process):
@@ -141,7 +151,9 @@ class Guard:
         places, position = OPENS[attempt.name]
         if attempt.arguments[position] & WRITE_FLAGS & ~PATH_ONLY:
             return self._written(attempt, *places)
-        if not self._operating or (attempt.thread != self._operating and group(attempt.thread) != self._operating):
+        if not (self._operating and self._reads) or self._through > 0:
+            return None
+        if attempt.thread != self._operating and group(attempt.thread) != self._operating:
             return None
         asked = self._place(attempt, *places)
         known = self._known.get(asked)

@@ -304,6 +304,8 @@ class Host:
         assert session is not None
         if not self._options.debug:  # there, standing still is what a breakpoint does
             session.on_miss = partial(standstill.when_still, partial(self._give_up, session))
+        if self._calls_through:
+            session.on_let = self._sandbox.letting
         self._sandbox.operating(session.refused, session.lets_through if self._calls_through else None)
 
     def _refused_at_import(self, event: str, what: str) -> BaseException:

@@ -17,6 +17,8 @@ _MAKE_AND_REMOVE = 0x1FF0  # remove_dir, remove_file, make_char, dir, reg, sock,
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 
+BEGIN, THROUGH, BACK = 0, 0x1000, 0x1001
+"""What a supervisor is told of reads: from now on they are judged; one that may read what it needs goes through; it is over."""
 READS = _READ_FILE | _READ_DIR
 
 
@@ -72,3 +74,9 @@ def restrict(rules: int) -> bool:
     """Puts a ruleset into force for this thread and whatever it starts, for good."""
     kernel.no_new_privileges()
     return kernel.syscall(_RESTRICT, rules, 0) == 0
+
+
+def announce(word: int) -> None:
+    """Makes the call that restricts with nothing to put into force, for the supervisor to hear: `BEGIN`, `THROUGH` or `BACK`."""
+    if kernel.SUPPORTED:
+        kernel.syscall(_RESTRICT, -1, word)

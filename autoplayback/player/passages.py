@@ -103,6 +103,12 @@ class MissingPassage(_Noting):
 
     def __init__(self, session: Session, note: CallDraft) -> None:
         super().__init__(session, note, session.scope.muted)
+        session.on_let(True)
+
+    def _end(self, end: End, value: Any) -> None:
+        if self._note.end is End.UNFINISHED:
+            self._session.on_let(False)
+        super()._end(end, value)
 
 
 class OperationPassage(_Noting):

@@ -69,7 +69,13 @@ class Sandbox:
         self._territory.reads_anything = False
         if self._reads is not None:
             landlock.restrict(self._reads)
+        else:
+            landlock.announce(landlock.BEGIN)
         tripwire.arm(self._territory, refuse)
+
+    def letting(self, through: bool) -> None:
+        """A call begins that may read what it needs, or is over: for what native code reads, which the supervisor judges."""
+        landlock.announce(landlock.THROUGH if through else landlock.BACK)
 
     def off(self) -> None:
         """Our own code goes on; the kernel's boundaries stay."""

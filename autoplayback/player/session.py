@@ -77,6 +77,8 @@ class Session:
         self.raised_at = ""
         self.on_begin: Callable[[], None] | None = None
         """Called right before the operation's own code runs."""
+        self.on_let: Callable[[bool], None] = lambda through: None
+        """Called as a call is let through, and when it is over."""
         self.on_miss: Callable[[], None] | None = None
         """Called at the first miss."""
         self._interceptor = interceptor

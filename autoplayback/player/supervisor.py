@@ -149,7 +149,10 @@ class Supervisor:
     def _finish(self, status: int) -> None:
         """A tape's process has ended: what it wrote is in the pipes already."""
         self._drain()
-        result = self._result or {"error": self._cause(status)}
+        # What it says after its time is no result: our own question where it stands may have woken it.
+        result: framing.Message = {"error": self._cause(status)}
+        if self._result and not self._timed_out:
+            result = self._result
         result["output"] = self._take_tail()
         result["refused"] = self._refused
         self._deadline, self._child, self._playing = None, 0, False

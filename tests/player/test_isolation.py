@@ -25,6 +25,7 @@ def operation(what):
     if what == "hang": threading.Event().wait()
     if what == "spin":
         while True: pass
+    if what == "pause": ctypes.PyDLL(None).pause()  # until a signal comes: the one that asks where it stands, too
     if what == "segfault": ctypes.string_at(0)
     if what == "exit": os._exit(7)
     if what == "sys.exit": sys.exit(3)
@@ -54,6 +55,7 @@ def test_each_cause_is_told_and_hurts_no_other(tmp_path: Path, isolation: str) -
     causes = {
         "hang": "--timeout",
         "spin": "--timeout",
+        "pause": "--timeout",
         "segfault": "SIGSEGV",
         "exit": "status 7",
         "abort": "SIGABRT",

@@ -10,7 +10,7 @@ import pytest
 
 from autoplayback.equalizer.verdict import Verdict
 from autoplayback.player import kernel, landlock
-from tests.player.service import Service
+from tests.player.service import CONFIG, Service
 
 CODE = """
 import ctypes, os
@@ -271,6 +271,32 @@ def test_no_way_out_of_a_process_of_its_own(tmp_path: Path) -> None:
 def test_the_boundary_is_named(verdicts: dict[str, object]) -> None:
     """The result says what kept the replay in."""
     assert {"landlock", "seccomp", "audit hook"} <= set(verdicts["tcp"].boundary)
+
+
+@pytest.mark.skipif(not kernel.SUPPORTED, reason="no boundary below Python is offered on this system")
+def test_a_call_that_is_let_through_reads_what_it_needs_and_no_other_does(tmp_path: Path) -> None:
+    """`on_missing: call` opens the files it reads, natively too; the rest of the operation stays closed."""
+    code = """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        def load(key, more=False):
+            assert libc.open(b"/etc/hostname", 0) >= 0
+            return len(open("/etc/hostname").read()) and key
+        def send(value): return None
+        def operation(n):
+            found = load(n), load(n, more=MORE)
+            OTHERWISE
+            return found
+        """.replace("OTHERWISE", "pass")
+    service = Service(tmp_path, code.replace("MORE", "False"), CONFIG.replace('"svc:load"', '"svc:load", on_missing: call'))
+    service.record("import svc; svc.operation(1)")
+    service.code(code.replace("MORE", "True"))
+    [result] = service.replay()
+    assert result.verdict is Verdict.EQUAL, result
+    service.code(code.replace("MORE", "True").replace("            pass", "            libc.open(b'/etc/hostname', 0)"))
+    [result] = service.replay()
+    assert result.verdict is Verdict.DIVERGED, result
+    assert "/etc/hostname" in result.reason
 
 
 def test_what_stays_inside_works(tmp_path: Path) -> None:
