@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import json
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +22,7 @@ from autoplayback.equalizer.verdict import Verdict
 from autoplayback.reports.groups import Group
 from autoplayback.reports.remarks import remarks
 from autoplayback.reports.words import CAUSES, clean, seconds
-from autoplayback.studio.results import Result
+from autoplayback.studio.results import Result, dumped
 from autoplayback.studio.tally import Summary
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -199,14 +198,14 @@ def _headline(group: Group) -> str:
 def _line(result: Result) -> str:
     document = result.line()
     document.pop("rules", None)
-    text = _json(document)
+    text = dumped(document)
     if len(text) > _DETAIL_LARGEST:
         document.pop("detail", None)
         document["cut"] = (
             f"The tree and the timeline of this tape are left out here: {len(text):,} characters. The JSON lines have them."
         )
         document["differences"] = document["differences"][:30]
-        text = _json(document)
+        text = dumped(document)
     return text
 
 
@@ -220,12 +219,8 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
 
 
-def _json(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
 def _packed(document: Any) -> str:
-    return _compressed(_json(document))
+    return _compressed(dumped(document))
 
 
 def _compressed(text: str) -> str:

@@ -70,6 +70,17 @@ def test_a_broken_line_is_named(text: str, tmp_path: Path) -> None:
         list(read_lines(path))
 
 
+def test_lines_are_strict_json(found: list[Result], tmp_path: Path) -> None:
+    """Other programs read them; they know no NaN."""
+    path = tmp_path / "results.jsonl"
+    with path.open("w") as stream:
+        write_lines(stream, [replace(found[3], metadata={"share": float("nan"), "list": [1e400]})])
+    (result,) = read_lines(path)
+    assert isinstance(result, Result)
+    assert result.metadata == {"share": "nan", "list": ["inf"]}
+    assert "NaN" not in path.read_text()
+
+
 def test_unknown_keys_are_kept() -> None:
     """A later version's results can be passed on by an earlier one."""
     assert parsed({"tape": "x", "operation": "o", "verdict": "equal", "colour": "blue"}).line()["colour"] == "blue"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -261,6 +262,16 @@ def test_what_nobody_sees_is_shown(chromium: Any, tmp_path: Path) -> None:
     page = report_of(chromium, tmp_path / "report.html", found)
     assert "\\u202egnp.exe\\u001b[31m" in page.inner_text("#detail .tree .new")
     assert not set("\u202e\u2066\x1b") & set(page.inner_text("body"))
+    page.close()
+
+
+def test_numbers_that_json_lacks_break_nothing(chromium: Any, tmp_path: Path) -> None:
+    """In metadata they come straight from the service."""
+    recorded, replayed = tape({"n": math.nan}), replay({"n": math.inf})
+    found = of(recorded, replayed, compare(recorded, replayed, Compare()))
+    page = report_of(chromium, tmp_path / "report.html", replace(found, metadata={"share": math.nan, "most": math.inf}))
+    assert page.inner_text("#detail .tree .new") == "inf"
+    assert "share=nan most=inf" in page.inner_text("#detail")
     page.close()
 
 
