@@ -281,6 +281,8 @@ def test_it_prints(page: Any, tmp_path: Path) -> None:
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
     page.emulate_media(media="print")
     assert not page.is_visible("#search")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
 def test_ten_thousand_results_stay_small_and_open_quickly(chromium: Any, tmp_path: Path) -> None:
