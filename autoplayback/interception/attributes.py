@@ -14,8 +14,9 @@ from typing import Any
 import wrapt
 
 from autoplayback.interception.context import current
+from autoplayback.interception.filling import binder, standalone
 from autoplayback.interception.inplace import site_of
-from autoplayback.interception.wrappers import Site, binder, standalone, unseen
+from autoplayback.interception.wrappers import Site, unseen
 
 
 def _named(module: str, qualname: str) -> Any:

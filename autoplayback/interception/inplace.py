@@ -12,7 +12,8 @@ from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakSet
 
-from autoplayback.interception.wrappers import Site, fill, replacement
+from autoplayback.interception.filling import fill, replacement
+from autoplayback.interception.wrappers import Site
 
 originals: WeakSet[FunctionType] = WeakSet()
 """The copies that hold swapped functions' code: where a chain of `__wrapped__` leads to one, it has left the service's code."""

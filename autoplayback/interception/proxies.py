@@ -17,6 +17,7 @@ from types import (
 from typing import Any
 
 from autoplayback.errors import ReplayError
+from autoplayback.interception.filling import binder, standalone
 from autoplayback.interception.handles import (
     Handle,
     State,
@@ -32,7 +33,7 @@ from autoplayback.interception.handles import (
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import shape_of
 from autoplayback.interception.target import Shape, Target
-from autoplayback.interception.wrappers import Site, binder, standalone, unseen
+from autoplayback.interception.wrappers import Site, unseen
 
 _METHODS = (
     FunctionType,

@@ -13,10 +13,11 @@ from typing import Any
 from autoplayback.errors import TargetError
 from autoplayback.interception import handles, inplace, overrides, resolve, tasks
 from autoplayback.interception.files import FileCodec
+from autoplayback.interception.filling import standalone
 from autoplayback.interception.protocol import Interceptor
 from autoplayback.interception.resolve import Located
 from autoplayback.interception.target import Declaration, Role, Shape, Target
-from autoplayback.interception.wrappers import Site, relay, standalone, unseen
+from autoplayback.interception.wrappers import Site, relay, unseen
 
 _IMMUTABLE = 1 << 8
 """Py_TPFLAGS_IMMUTABLETYPE: a C type whose attributes can't be set."""
@@ -101,6 +102,8 @@ class _Holder:
         ]
         outside = chain[0] if chain else value
         inside = next((link for link in reversed(chain) if self._belongs(link, outside)), outside)
+        if self.declaration.role is Role.OPERATION and getattr(outside, "__globals__", {}).get("__name__") == "contextlib":
+            raise self._refused("is a context manager, which a replay can't enter: take the function that uses it")
         chosen = outside if self.declaration.wrap == "outside" else inside
         if not isinstance(chosen, FunctionType):
             chosen = outside

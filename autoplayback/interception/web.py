@@ -11,11 +11,12 @@ from typing import Any
 
 from autoplayback.errors import TargetError
 from autoplayback.interception import asgi, inplace, resolve, wsgi
+from autoplayback.interception.filling import fill
 from autoplayback.interception.protocol import Interceptor, Passage
 from autoplayback.interception.resolve import Located
 from autoplayback.interception.target import Declaration, Shape, Target
 from autoplayback.interception.techniques import Held
-from autoplayback.interception.wrappers import Site, entering, fill
+from autoplayback.interception.wrappers import Site, entering
 
 
 def _application(*args: Any, **kwargs: Any) -> Any:

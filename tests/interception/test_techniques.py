@@ -441,6 +441,39 @@ def test_what_cant_be_held_says_why(intercept, capfd, target, reason):
     assert reason in capfd.readouterr().err
 
 
+def test_a_context_manager_is_an_input_and_no_operation(service, intercept, notebook):
+    """Entered and left as ever; a replay of one would call it, and nobody would enter what it gives."""
+    m = service.module("""
+        import contextlib
+        left = []
+        @contextlib.contextmanager
+        def opened(x):
+            yield x
+            left.append(x)
+        @contextlib.asynccontextmanager
+        async def aopened(x):
+            yield x
+            left.append(x)
+    """)
+    refused, *held = intercept(operation(f"{m.__name__}:opened"), f"{m.__name__}:opened", f"{m.__name__}:aopened").findings()
+    assert "context manager" in refused.error
+    assert not any(finding.error for finding in held)
+
+    async def use():
+        with m.opened(1) as one:
+            async with m.aopened(2) as two:
+                return one, two
+
+    with notebook.open() as page:
+        assert asyncio.run(use()) == (1, 2)
+        with pytest.raises(KeyError), m.opened(3):
+            raise KeyError
+    assert m.left == [2, 1]
+    assert [(call.args, call.items, call.end) for call in page.calls] == [
+        ((1,), [1], "returned"), ((2,), [2], "returned"), ((3,), [3], "raised"),
+    ]
+
+
 def test_a_function_declared_twice_is_heard_once(service, intercept, notebook):
     """The first declaration has it; the second is told."""
     m = service.module("def f(): return 1")
