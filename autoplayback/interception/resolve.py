@@ -216,9 +216,17 @@ def _inner(value: Any) -> Any:
         return value.__func__
     if hasattr(type(value), "run") and hasattr(type(value), "apply_async"):  # a Celery task
         return value.run
+    if is_command(value):
+        return value.callback
     if isinstance(value, FunctionType):
         return vars(value).get("__wrapped__")
     return getattr(value, "__wrapped__", None)
+
+
+def is_command(value: Any) -> bool:
+    """Whether this is a command of click's: what runs is its callback, and only a program's outermost one is called itself."""
+    kind = type(value)
+    return hasattr(kind, "make_context") and hasattr(kind, "invoke") and callable(getattr(value, "callback", None))
 
 
 def call_of(value: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from autoplayback.config.nearest import suggestion
 from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
 from autoplayback.interception import tasks
-from autoplayback.interception.resolve import signature_of
+from autoplayback.interception.resolve import is_command, signature_of
 from autoplayback.interception.target import Declaration, Shape
 from autoplayback.player import caught
 from autoplayback.tape.model import End, Tape, TargetNote
@@ -45,6 +45,8 @@ def locate(declaration: Declaration) -> Entry:
     called = declaration.target.endswith("()")
     text = declaration.target.removesuffix("()")
     owner, name, value = find(text)
+    if is_command(value):
+        value = value.callback
     if declaration.shape is Shape.ASGI or inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
         importlib.import_module("asyncio")
     if declaration.shape in (Shape.WSGI, Shape.ASGI):

@@ -218,6 +218,31 @@ def test_a_miss_in_a_task_group_diverges(tmp_path: Path) -> None:
     assert result.misses[0].target == "svc:load"
 
 
+def test_a_subcommand_of_click_is_an_operation(tmp_path: Path) -> None:
+    """Its group calls its callback, never the command: a command line in production, its parsed arguments at replay."""
+    code = """
+    import click
+
+    def load(key): return [key]
+
+    @click.group()
+    def cli(): pass
+
+    @cli.command()
+    @click.argument("key")
+    @click.option("--count", default=2)
+    def run(key, count):
+        click.echo(load(key) * count)
+    """
+    service = Service(tmp_path, code, "operations: [{target: svc:run}]\ninputs: [{target: svc:load}]\n")
+    service.record("import svc; svc.cli(['run', 'a'], standalone_mode=False)")
+    [result] = service.replay()
+    assert result.verdict is Verdict.EQUAL, result.reason
+    change(service, "load(key) *", "load(key + 'b') *")
+    [result] = service.replay()
+    assert result.verdict is Verdict.DIVERGED
+
+
 def test_a_module_imported_by_the_operation_may_probe_for_ipv6(tmp_path: Path) -> None:
     """As urllib3 does: refused like at the service's own import, it is no divergence; one by the operation's own code is."""
     code = """
