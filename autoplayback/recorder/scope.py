@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from autoplayback.interception.context import Muted, Scope
 from autoplayback.interception.handles import state
 from autoplayback.interception.target import Role, Target
-from autoplayback.originals import process_id, random_bytes, time_ns
+from autoplayback.originals import perf_counter_ns, process_id, random_bytes, time_ns
 from autoplayback.recorder.metadata import scalars
 from autoplayback.tape import ulid
 from autoplayback.tape.draft import Draft
@@ -111,9 +111,11 @@ class RecorderScope(Scope):
         self.lost: str | None = None
         self.pid = process_id()
         self.handles = Handles()
-        started = time_ns()
+        # Both at one instant: what comes between them, which in a process's first tape is milliseconds, the operation's own times
+        # would lie behind its end by.
+        started, clock = time_ns(), perf_counter_ns()
         encoder = Encoder(self.handles.number)
-        self.draft = Draft(ulid.new(started, randomness[:16]), target, self.seed, environment, encoder, started)
+        self.draft = Draft(ulid.new(started, randomness[:16]), target, self.seed, environment, encoder, (started, clock))
         self.draft.handles = self.handles.notes
         if metadata:
             self.draft.metadata.update(metadata)

@@ -53,7 +53,8 @@ class Draft:
                  "next_seq", "notes", "operation", "playback", "receiver", "seed", "shape", "size", "started", "target", "value")
 
     def __init__(self, id: str, target: Any, seed: int, environment: Mapping[str, Any], encoder: Encoder | None = None,
-                 started: int | None = None) -> None:
+                 began: tuple[int, int] | None = None) -> None:
+        """`began` is the instant of its start by the clock and by the performance counter, both in ns; now, if not given."""
         self.id = id
         self.target = target
         self.operation: str = target.name
@@ -74,8 +75,7 @@ class Draft:
         self.playback: Playback | None = None
         self.size = 0
         self.duration = 0
-        self.started = time_ns() if started is None else started
-        self.clock = perf_counter_ns()
+        self.started, self.clock = began or (time_ns(), perf_counter_ns())
 
     def call(self, target: Any, receiver: int | None, arguments: bytes) -> CallDraft:
         """Starts a call."""

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import threading
+import time
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from autoplayback.recorder.passages import OperationPassage
 from autoplayback.recorder.recorder import Recorder
 from autoplayback.tape.draft import CallDraft, Draft
 from autoplayback.tape.model import End, Tape
-from autoplayback.tape.values import inspect, named
+from autoplayback.tape.values import Encoder, inspect, named
 
 SERVICE = '''
 import asyncio, threading
@@ -170,6 +171,21 @@ def test_an_operation_becomes_one_tape(shop: Recorded) -> None:
     assert tape.outcome.end is End.RETURNED
     assert inspect(tape.outcome.value) == {"total": 3}
     assert tape.metadata == {"item": "apple", "total": 3}
+
+
+def test_the_operations_own_times_lie_within_it(shop: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long its tape takes to set up, as a process's first does: a time it makes is its own by when it began and ended."""
+
+    class Slow(Encoder):
+        def __init__(self, *args: Any) -> None:
+            time.sleep(0.02)
+            super().__init__(*args)
+
+    monkeypatch.setattr("autoplayback.recorder.scope.Encoder", Slow)
+    shop.service.read = lambda item: time.time_ns()
+    now = shop.service.place({"item": "apple", "customer": "acme"})["total"]
+    (tape,) = shop.sink.tapes
+    assert tape.started <= now <= tape.started + tape.duration
 
 
 def test_a_raised_error_is_noted_and_raised_on(shop: Recorded) -> None:
