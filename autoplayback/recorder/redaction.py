@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from autoplayback.config.paths import Kind, Path, Rules, Segment, parse
-from autoplayback.recorder.rewriting import Held, Marks, Raw, Rewriter, opened, packed, sized, unpacked
+from autoplayback.recorder.documents import Held, Raw, opened, packed, sized, unpacked
+from autoplayback.recorder.rewriting import Marks, Rewriter
 from autoplayback.recorder.screening import Screen
 from autoplayback.recorder.secrets import Sieve, Tokens, letters, names_secret
 from autoplayback.tape.model import Call, HandleNote, Outcome, Tape

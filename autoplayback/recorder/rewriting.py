@@ -1,7 +1,4 @@
-"""Replaces what is secret inside one encoded document, and inside what its texts and bytes hold: JSON, forms, gzip, messages.
-
-Works on the document's MessagePack itself, so every other value keeps its exact bytes and no class is needed.
-"""
+"""Replaces what is secret inside one encoded document, and inside what its texts and bytes hold: JSON, forms, gzip, messages."""
 
 from __future__ import annotations
 
@@ -11,21 +8,17 @@ import json
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
-import ormsgpack
-
 from autoplayback.config.paths import Rules, State
+from autoplayback.recorder.documents import Held, Raw, opened, sized
 from autoplayback.recorder.secrets import TEXTS, Tokens, is_token, names_secret
 from autoplayback.tape.rows import expanded
-from autoplayback.tape.wire import Code, Ext, pack
+from autoplayback.tape.wire import Code
 
 Marks = State[bool]
 
-_HELD: Final = 64
-"""Extension codes below it hold MessagePack, those from it on raw bytes (FORMAT.md)."""
 _INFLATED: Final = 64 << 20
 """Bytes a gzip body may unpack to; over it the whole body is replaced, as nobody looked inside."""
 _SHORTEST: Final = 6
@@ -39,54 +32,6 @@ _FIXED: Final = {
 }
 _NAMED_ONLY: Final = frozenset({"class", "function", "method", "module", "handle", "enum", "opaque", "ref"})
 """Kinds of tagged values which are references: there is nothing secret in them, and changing them breaks them."""
-
-
-@dataclass(slots=True)
-class Raw:
-    """An extension value as it stands in the document."""
-
-    code: int
-    data: bytes
-
-    @property
-    def holds(self) -> bool:
-        """Whether it holds MessagePack, not bytes of its own."""
-        return self.code < _HELD
-
-
-@dataclass(slots=True)
-class Held:
-    """An extension value, its MessagePack unpacked."""
-
-    code: int
-    value: Any
-
-
-def unpacked(document: bytes) -> Any:
-    """A document as plain values and, for extensions, `Raw`: those are unpacked in turn only where a secret may be inside."""
-    return ormsgpack.unpackb(document, ext_hook=Raw, option=ormsgpack.OPT_NON_STR_KEYS)
-
-
-def opened(raw: Raw) -> Held:
-    """An extension value which holds MessagePack, one level of it unpacked."""
-    return Held(raw.code, unpacked(raw.data))
-
-
-def packed(tree: Any) -> bytes:
-    """The document again."""
-    return pack(_ext(tree))
-
-
-def _ext(tree: Any) -> Any:
-    if isinstance(tree, Held):
-        return Ext(tree.code, packed(tree.value))
-    if isinstance(tree, Raw):
-        return Ext(tree.code, tree.data)
-    if isinstance(tree, dict):
-        return {key: _ext(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_ext(value) for value in tree]
-    return tree
 
 
 class Rewriter:
@@ -400,29 +345,3 @@ class _Open:
             self.step = self.marks.step(self.index)
             secret = False
         return self.step, self.hot or secret or bool(self.step.accepted)
-
-
-def sized(headers: Any, old: int, new: int) -> Any:
-    """Headers with a content-length of `old` bytes made `new`, in whichever shape they stand."""
-    if isinstance(headers, Raw) and headers.holds:
-        headers = opened(headers)
-    if isinstance(headers, Held):
-        return Held(headers.code, sized(headers.value, old, new))
-    if isinstance(headers, dict):
-        return {key: _length(key, value, old, new) for key, value in headers.items()}
-    if isinstance(headers, list):
-        if len(headers) == 2 and isinstance(headers[0], (str, bytes)):
-            return [headers[0], _length(headers[0], headers[1], old, new)]
-        return [sized(item, old, new) for item in headers]
-    return headers
-
-
-def _length(key: Any, value: Any, old: int, new: int) -> Any:
-    name = key.decode("latin-1") if isinstance(key, bytes) else key
-    if not isinstance(name, str) or name.lower() != "content-length":
-        return sized(value, old, new) if isinstance(value, (dict, list, Held, Raw)) else value
-    if isinstance(value, list):
-        return [_length(key, item, old, new) for item in value]
-    if value in (str(old), str(old).encode(), old):
-        return type(value)(new) if isinstance(value, int) else str(new) if isinstance(value, str) else str(new).encode()
-    return value

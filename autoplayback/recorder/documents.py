@@ -1,0 +1,90 @@
+"""One encoded document taken apart, no further than a secret may be in it, and put together again.
+
+Works on the document's MessagePack itself, so every other value keeps its exact bytes and no class is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ormsgpack
+
+from autoplayback.tape.wire import Ext, pack
+
+_HELD: Final = 64
+"""Extension codes below it hold MessagePack, those from it on raw bytes (FORMAT.md)."""
+
+
+@dataclass(slots=True)
+class Raw:
+    """An extension value as it stands in the document."""
+
+    code: int
+    data: bytes
+
+    @property
+    def holds(self) -> bool:
+        """Whether it holds MessagePack, not bytes of its own."""
+        return self.code < _HELD
+
+
+@dataclass(slots=True)
+class Held:
+    """An extension value, its MessagePack unpacked."""
+
+    code: int
+    value: Any
+
+
+def unpacked(document: bytes) -> Any:
+    """A document as plain values and, for extensions, `Raw`: those are unpacked in turn only where a secret may be inside."""
+    return ormsgpack.unpackb(document, ext_hook=Raw, option=ormsgpack.OPT_NON_STR_KEYS)
+
+
+def opened(raw: Raw) -> Held:
+    """An extension value which holds MessagePack, one level of it unpacked."""
+    return Held(raw.code, unpacked(raw.data))
+
+
+def packed(tree: Any) -> bytes:
+    """The document again."""
+    return pack(_ext(tree))
+
+
+def _ext(tree: Any) -> Any:
+    if isinstance(tree, Held):
+        return Ext(tree.code, packed(tree.value))
+    if isinstance(tree, Raw):
+        return Ext(tree.code, tree.data)
+    if isinstance(tree, dict):
+        return {key: _ext(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_ext(value) for value in tree]
+    return tree
+
+
+def sized(headers: Any, old: int, new: int) -> Any:
+    """Headers with a content-length of `old` bytes made `new`, in whichever shape they stand."""
+    if isinstance(headers, Raw) and headers.holds:
+        headers = opened(headers)
+    if isinstance(headers, Held):
+        return Held(headers.code, sized(headers.value, old, new))
+    if isinstance(headers, dict):
+        return {key: _length(key, value, old, new) for key, value in headers.items()}
+    if isinstance(headers, list):
+        if len(headers) == 2 and isinstance(headers[0], (str, bytes)):
+            return [headers[0], _length(headers[0], headers[1], old, new)]
+        return [sized(item, old, new) for item in headers]
+    return headers
+
+
+def _length(key: Any, value: Any, old: int, new: int) -> Any:
+    name = key.decode("latin-1") if isinstance(key, bytes) else key
+    if not isinstance(name, str) or name.lower() != "content-length":
+        return sized(value, old, new) if isinstance(value, (dict, list, Held, Raw)) else value
+    if isinstance(value, list):
+        return [_length(key, item, old, new) for item in value]
+    if value in (str(old), str(old).encode(), old):
+        return type(value)(new) if isinstance(value, int) else str(new) if isinstance(value, str) else str(new).encode()
+    return value
