@@ -21,7 +21,9 @@ SHORTEST: Final = 7
 SMALL: Final = 4 << 10
 """Bytes of a document up to which it is remembered. Statements, settings and reference data are recorded again and again."""
 REMEMBERED: Final = 2 << 20
-"""Bytes of documents remembered, all together."""
+"""Bytes that the remembered documents may take, all together."""
+OVERHEAD: Final = 100
+"""Bytes that each of them takes beside its own."""
 BLOB: Final = 64 << 10
 """Bytes from which on a document is asked whether it is text at all."""
 _BIN32: Final = 0xC6
@@ -89,10 +91,11 @@ class Screen:
         together = APART.join(small)
         if self.suspect(together):
             return True
-        self._clean_bytes += len(together)
+        weight = len(together) + OVERHEAD * len(small)
+        self._clean_bytes += weight
         if self._clean_bytes > REMEMBERED:
             clean.clear()
-            self._clean_bytes = len(together)
+            self._clean_bytes = weight
         clean.update(small)
         return False
 

@@ -34,7 +34,7 @@ MAX_PAYLOAD = 1 << 30
 """Bytes of one uncompressed tape that a reader is willing to hold: a frame which declares more is refused unread."""
 MAX_INDEX = 256 << 20
 FOOTER_BYTES = 24
-_TOGETHER = 3
+_TOGETHER = 6
 """Tapes from which on they are compressed in one go, for which zstandard makes a compressor of its own."""
 
 _HEADER, _ENTRY, _INDEX, _FOOTER = (0x184D2A50 + n for n in range(4))

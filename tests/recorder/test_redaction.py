@@ -4,6 +4,7 @@ import datetime
 import gzip
 import json
 import random
+import tracemalloc
 import uuid
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from autoplayback.interception.target import Role, Target
 from autoplayback.recorder.redaction import Redactor
+from autoplayback.recorder.screening import REMEMBERED, Screen
 from autoplayback.recorder.secrets import Sieve, is_token, names_secret
 from autoplayback.tape import payload
 from autoplayback.tape.draft import Draft
@@ -386,6 +388,20 @@ def test_what_was_clean_once_is_looked_at_again_where_it_matters():
     assert SECRET.encode() not in payload.dump(redactor.finish(rendered({"note": f"password={SECRET}"})))
     assert redactor.finish(rendered({"n": 1}, password=SECRET)).metadata["password"] != SECRET
     assert redactor.finish(rendered({"note": "nothing to hide"})) is None
+
+
+def test_what_is_remembered_is_bounded():
+    """By memory, not by number: many small documents weigh more than their bytes."""
+    screen = Screen(Sieve(), (), lambda names: False)
+    empty = rendered(None)
+    tracemalloc.start()
+    try:
+        for start in range(0, 200_000, 1000):
+            assert not screen.doubts(empty._replace(documents=[document(f"{n:08}") for n in range(start, start + 1000)]))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2 * REMEMBERED
 
 
 @pytest.mark.parametrize("value", ["://:p@", {"pin": 1}, [["pin", 1]], "pin=1", {"token": 1}, "token=1"])
