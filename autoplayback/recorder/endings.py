@@ -48,7 +48,7 @@ def _after(function: Callable[..., Any], calls: list[Callable[[], None]]) -> Cal
         for call in calls:
             try:
                 call()
-            except Exception:  # whatever else fails, the process goes where it wants
+            except BaseException:  # a forked child that Ctrl-C kept from its end would run on with its parent's code
                 continue
         return function(*args, **kwargs)
 

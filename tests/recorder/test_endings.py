@@ -95,6 +95,23 @@ def test_a_child_forked_within_an_operation_ends_at_once(project):
     assert numbers(project) == list(range(200))
 
 
+def test_an_interrupt_doesnt_keep_a_child_from_its_end(project):
+    """Ctrl-C while it waits for its last tapes to be written: it would go on with its parent's code."""
+    code = (
+        "import os, service\n"
+        "from autoplayback.recorder.spool import Spool\n"
+        "if os.fork() == 0:\n"
+        "    service.work(1)\n"
+        "    def interrupted(self, timeout): raise KeyboardInterrupt\n"
+        "    Spool.close = interrupted\n"
+        "    try: os._exit(7)\n"
+        "    finally: print('went on', flush=True)\n"
+        "print(os.waitstatus_to_exitcode(os.wait()[1]))\n"
+    )
+    run = project.python("-c", code, AUTOPLAYBACK="record")
+    assert (run.status, run.out, run.err) == (0, "7\n", "")
+
+
 def test_nothing_is_exchanged_before_the_first_tape(project):
     """Python's own functions stand there until there is something to lose."""
     code = "import os, service\nprint(type(os._exit).__name__)\nservice.work(1)\nprint(type(os._exit).__name__)"
