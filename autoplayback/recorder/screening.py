@@ -80,12 +80,12 @@ class Screen:
 
     def _documents(self, documents: list[bytes]) -> bool:
         shortest, clean = self._shortest, self._clean
-        unknown = [document for document in documents if len(document) >= shortest and document not in clean]
-        small = [document for document in unknown if len(document) <= SMALL]
-        if len(small) < len(unknown):
-            for document in unknown:
-                if len(document) > SMALL and not self._is_blob(document) and self.suspect(texts(document)):
-                    return True
+        documents = [document for document in documents if len(document) >= shortest]
+        # Large ones aren't even looked up: taking the hash of a megabyte costs as much as compressing it.
+        small = [document for document in documents if len(document) <= SMALL and document not in clean]
+        for document in documents:
+            if len(document) > SMALL and not self._is_blob(document) and self.suspect(texts(document)):
+                return True
         if not small:
             return False
         together = APART.join(small)
