@@ -1,8 +1,9 @@
 """Randomness inside operations: `random` draws from the operation's own generator, uuids are calls on the tape.
 
 No call is recorded for `random`: the seed of each operation's generator is on its tape, so a replay draws the same numbers.
-`secrets` and `os.urandom` stay out of it on purpose: what they give are tokens and keys, which belong on no tape; a replay
-makes them from the seed instead (player.randomness).
+What `secrets` and `os.urandom` give are tokens and keys, which belong on no tape: a replay makes them from the seed instead
+(player.randomness). Tokens that are texts are calls, too, so that they can be followed wherever they go: recorded, they are
+redacted, and a replay is answered with what stands for each, here and in statements, messages and results alike.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from autoplayback.interception.context import current
 from autoplayback.interception.finder import Finder
 from autoplayback.interception.target import Declaration, Role
 
+TOKENS = ("token_hex", "token_urlsafe")
+"""The functions of `secrets` which give texts."""
 UUIDS = ("uuid1", "uuid4", "uuid6", "uuid7", "uuid8")
 """The functions of `uuid` which ask clock or randomness; the later ones came with Python 3.14."""
 
@@ -27,12 +30,13 @@ def declarations() -> list[Declaration]:
     return [
         Declaration(
             Role.INPUT,
-            f"uuid:{name}",
-            f"uuid.{name}",
+            f"{module}:{name}",
+            f"{module}.{name}",
             optional=True,
-            settings=InputSettings(target=f"uuid:{name}", on_missing="call"),
+            settings=InputSettings(target=f"{module}:{name}", on_missing="call"),
         )
-        for name in UUIDS
+        for module, names in (("uuid", UUIDS), ("secrets", TOKENS))
+        for name in names
     ] + [numpy_random.declaration()]
 
 

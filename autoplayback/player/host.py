@@ -320,7 +320,7 @@ class Host:
 def calls_through(declaration: Declaration) -> bool:
     """Whether the config lets a call run that isn't on the tape: it may then read what it needs, so the kernel can't refuse that.
 
-    Our own declarations (uuids, the state of numpy's generator) don't count: they read nothing.
+    Our own declarations (uuids, tokens, the state of numpy's generator) don't count: they read nothing.
     """
-    ours = declaration.target.startswith(("uuid:", "autoplayback."))
+    ours = declaration.target.startswith(("uuid:", "secrets:", "autoplayback."))
     return getattr(declaration.settings, "on_missing", None) == "call" and not ours

@@ -25,6 +25,8 @@ from autoplayback.tape.wire import Code
 KEY_VARIABLE: Final = "AUTOPLAYBACK_REDACTION_KEY"
 """Keys the tokens. Set the same one where tapes are replayed if code under test holds secrets of its own."""
 _PLACES: Final = frozenset({"self", "args", "result", "error", "inputs", "outputs", "metadata", "environment", "notes"})
+DRAWN: Final = ("inputs", "secrets")
+"""Where the results of calls stand that give nothing but secrets: those of the module `secrets`."""
 _POSITIONAL: Final = (0, 1)
 """inspect's kinds of parameters that a positional argument can fill."""
 
@@ -225,7 +227,8 @@ class _Pass:
 
     def _rewritten(self, tree: Any, document: bytes, roots: Roots) -> bytes:
         marks = self._marks(roots)
-        made = self.rewriter.tree(tree, marks, bool(roots) and isinstance(self.rewriter, Rewriter) and names_secret(roots[-1]))
+        hot = bool(roots) and isinstance(self.rewriter, Rewriter) and (names_secret(roots[-1]) or roots[:2] == DRAWN)
+        made = self.rewriter.tree(tree, marks, hot)
         return document if made is tree else packed(made)
 
     def _marks(self, roots: Roots) -> Marks:
