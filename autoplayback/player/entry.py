@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoplayback.config.nearest import suggestion
-from autoplayback.errors import AutoplaybackError, Diverged, ReplayError
+from autoplayback.errors import AutoplaybackError, ReplayError
 from autoplayback.interception import tasks
 from autoplayback.interception.resolve import is_command, signature_of
 from autoplayback.interception.target import Declaration, Shape
@@ -86,10 +86,6 @@ def find(target: str) -> tuple[Any, str, Any]:
     return owner, name, value
 
 
-_NOTED = (Exception, Diverged, SystemExit, GeneratorExit, BaseExceptionGroup)
-"""How an operation may end that its passage has noted already. A group: of a task group, one of whose tasks diverged."""
-
-
 def drive(entry: Entry, tape: Tape, trust: Trust) -> None:
     """Runs the operation once with the recorded arguments. What it returns or raises is its passage's to note, not ours.
 
@@ -107,8 +103,10 @@ def drive(entry: Entry, tape: Tape, trust: Trust) -> None:
             _read(outcome, tape)
         elif inspect.isasyncgen(outcome):
             _run(_aread(outcome, tape))
-    except _NOTED:
-        return  # noted already, by the operation's passage
+    except KeyboardInterrupt:
+        raise  # of somebody at the terminal (--debug)
+    except BaseException:
+        return  # noted already, by the operation's passage: Diverged, CancelledError and the service's own among them
 
 
 def prepared(entry: Entry, tape: Tape, trust: Trust) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
@@ -284,5 +282,7 @@ def _drive_web(entry: Entry, arguments: Any) -> None:
             from autoplayback.interception import asgi
 
             _run(asgi.drive(entry.value, args[0], caught.answering))
-    except _NOTED:
-        return  # noted already, by the operation's passage
+    except KeyboardInterrupt:
+        raise  # of somebody at the terminal (--debug)
+    except BaseException:
+        return  # noted already, by the operation's passage: Diverged, CancelledError and the service's own among them

@@ -506,6 +506,39 @@ def test_a_replays_tape_is_a_tape(service: Service) -> None:
     assert played.replay.playback.ran
 
 
+def test_whatever_an_operation_raises_is_its_outcome(tmp_path: Path) -> None:
+    """Exceptions that are no Exception: the service's own, an exit, a cancelled task, a group."""
+    service = Service(
+        tmp_path,
+        """
+        import asyncio
+        class Stop(BaseException): pass
+        RAISED = {"own": Stop("stop"), "exit": SystemExit(3), "closed": GeneratorExit(),
+                  "group": BaseExceptionGroup("several", [Stop()])}
+        def load(key):
+            raise RAISED[key]
+        def send(value): pass
+        def operation(key):
+            return load(key)
+        async def cancelled():
+            asyncio.current_task().cancel()
+            await asyncio.sleep(1)
+        """,
+        CONFIG.replace('[{target: "svc:operation"}]', '[{target: "svc:operation"}, {target: "svc:cancelled"}]'),
+    )
+    tapes = service.record(
+        """
+        import asyncio, svc
+        for call in [*(lambda key=key: svc.operation(key) for key in svc.RAISED), lambda: asyncio.run(svc.cancelled())]:
+            try: call()
+            except BaseException: pass
+        """
+    )
+    assert len(tapes) == 5
+    for result in service.replay(tapes):
+        assert result.verdict is Verdict.EQUAL, result
+
+
 def test_an_expiry_of_a_long_operation_matches(tmp_path: Path) -> None:
     """A time at a distance from now, in an operation that takes longer than distances can be told in."""
     service = Service(
