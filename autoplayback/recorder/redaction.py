@@ -27,6 +27,8 @@ KEY_VARIABLE: Final = "AUTOPLAYBACK_REDACTION_KEY"
 _PLACES: Final = frozenset({"self", "args", "result", "error", "inputs", "outputs", "metadata", "environment", "notes"})
 DRAWN: Final = ("inputs", "secrets")
 """Where the results of calls stand that give nothing but secrets: those of the module `secrets`."""
+_BORDERS: Final = re.compile(r"[$^]|\\[AbBZ]|\(\?<?[=!]")
+"""What asks in a pattern for the border of a text or word, or looks at what stands around it."""
 _POSITIONAL: Final = (0, 1)
 """inspect's kinds of parameters that a positional argument can fill."""
 
@@ -47,8 +49,9 @@ class Redactor:
         self._tokens = Tokens(os.environ.get(KEY_VARIABLE, "") if key is None else key)
         self._named = lru_cache(maxsize=4096)(self._names_match)
         byte_patterns = tuple(re.compile(pattern.encode()) for pattern in patterns)
-        # A path without a name in it, such as `result[0]`, can't be looked for.
-        self._screen = Screen(Sieve(word for word in words if word), byte_patterns, self._named, always=not all(words))
+        # A path without a name in it, such as `result[0]`, can't be looked for; nor, among bytes, the start or end of a text.
+        always = not all(words) or any(map(_BORDERS.search, patterns))
+        self._screen = Screen(Sieve(word for word in words if word), byte_patterns, self._named, always=always)
         self._suspect = self._screen.suspect
 
     def finish(self, rendered: Rendered) -> Tape | None:

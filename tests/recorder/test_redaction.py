@@ -390,6 +390,18 @@ def test_what_was_clean_once_is_looked_at_again_where_it_matters():
     assert redactor.finish(rendered({"note": "nothing to hide"})) is None
 
 
+@pytest.mark.parametrize(
+    "pattern", [r"/^4\d{15}$/", r"/\b4\d{15}\b/", r"/(?<![\w-])4\d{15}/", r"/\A4\d+/", "/4[0-9]{15}/", "/[4][^x]{15}/"]
+)
+def test_a_pattern_means_the_text_and_not_the_bytes_around_it(pattern):
+    """In a document a text's length stands before it, which may look like a letter."""
+    for text in ("4111111111111111", "4111111111111111" + " " * 49):
+        if text.strip() == text or not pattern.endswith("$/"):
+            redacted = Redactor([pattern]).finish(rendered(text))
+            assert redacted is not None
+            assert b"4111111111111111" not in payload.dump(redacted)
+
+
 def test_what_is_remembered_is_bounded():
     """By memory, not by number: many small documents weigh more than their bytes."""
     screen = Screen(Sieve(), (), lambda names: False)
