@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from autoplayback.originals import allocate_lock, monotonic_ns, perf_counter_ns, sleep
-from autoplayback.player import waits
+from autoplayback.player import timeouts, waits
 from autoplayback.player.waits import Waits
 
 TICK = 1_000
@@ -65,7 +65,7 @@ def install() -> None:
     for kind in ("SelectSelector", "PollSelector", "EpollSelector", "KqueueSelector"):
         if (selector := getattr(selectors, kind, None)) is not None:
             selector.select = _waiter(selector.select)
-    waits.install(_waits)
+    timeouts.install(_waits)
     for module in list(sys.modules.values()):
         if isinstance(module, ModuleType) and not module.__name__.startswith(("autoplayback", "time")):
             for name, value in list(vars(module).items()):
@@ -114,7 +114,7 @@ def _waiter(plain: Callable[..., Any]) -> Callable[..., Any]:
         found = _waits()
         if found is None or timeout is None or timeout <= 0:
             return plain(self, timeout)
-        return waits.ready(found, lambda seconds: plain(self, seconds), timeout + 1e-9)  # loops ask for a whole clock's tick
+        return timeouts.ready(found, lambda seconds: plain(self, seconds), timeout + 1e-9)  # loops ask for a whole clock's tick
 
     select.__doc__ = plain.__doc__
     return select
