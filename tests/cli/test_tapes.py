@@ -15,7 +15,8 @@ from autoplayback.cassettes import open_cassette
 from autoplayback.config.settings import Settings
 from autoplayback.recorder.spool import Spool
 from autoplayback.tape.model import Tape
-from tests.cli.conftest import ROOT, Command, tape
+from tests.cli.conftest import ROOT, Command
+from tests.cli.conftest import tape as made
 
 
 def test_list_in_a_pipe_is_a_line_a_tape_newest_first(command: Command, recorded: list[Tape]) -> None:
@@ -46,13 +47,13 @@ def test_json_is_strict_whatever_the_metadata(command: Command, recorded: list[T
     def refused(constant: str) -> None:
         raise AssertionError(f"{constant} in JSON")
 
-    odd = tape(age=-1, metadata={"ratio": float("nan"), "most": float("inf")})
+    odd = made(age=-1, metadata={"ratio": float("nan"), "most": float("inf")})
     cassette = open_cassette(str(shop / ".autoplayback/tapes"))
     cassette.add([odd])
     cassette.close()
     for arguments in (["list", "--limit", "1"], ["show", odd.id]):
         found = json.loads(command(*arguments, "--json").stdout, parse_constant=refused)
-        assert found["metadata"] == {"ratio": "nan", "most": "inf"}
+        assert found["metadata"] == {"ratio": {"$float": "nan"}, "most": {"$float": "inf"}}
 
 
 def test_the_filters_of_list(command: Command, recorded: list[Tape]) -> None:
