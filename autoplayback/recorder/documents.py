@@ -5,15 +5,21 @@ Works on the document's MessagePack itself, so every other value keeps its exact
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import ormsgpack
 
-from autoplayback.tape.wire import Ext, pack
+from autoplayback.recorder.secrets import APART
+from autoplayback.tape.wire import Ext, bin_head, pack
 
 _HELD: Final = 64
 """Extension codes below it hold MessagePack, those from it on raw bytes (FORMAT.md)."""
+_BINARY: Final = {0xC4: 2, 0xC5: 3, 0xC6: 5}
+"""First bytes of binary data, with the lengths of the heads that they begin."""
+_TEXT: Final = {0xD9: 2, 0xDA: 3, 0xDB: 5} | dict.fromkeys(range(0xA0, 0xC0), 1)
+"""The same of texts."""
 
 
 @dataclass(slots=True)
@@ -50,6 +56,15 @@ def opened(raw: Raw) -> Held:
 def packed(tree: Any) -> bytes:
     """The document again."""
     return pack(_ext(tree))
+
+
+def whole(items: Sequence[bytes]) -> bytes:
+    """The documents of a stream as one, to be searched: chunks of one body without what MessagePack puts between them."""
+    for heads in (_BINARY, _TEXT):
+        if all(item[0] in heads for item in items):
+            content = b"".join([item[heads[item[0]] :] for item in items])
+            return bin_head(len(content)) + content
+    return APART.join(items)
 
 
 def _ext(tree: Any) -> Any:

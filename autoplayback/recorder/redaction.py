@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from autoplayback.config.paths import Kind, Path, Rules, Segment, parse
-from autoplayback.recorder.documents import Held, Raw, opened, packed, sized, unpacked
+from autoplayback.recorder.documents import Held, Raw, opened, packed, sized, unpacked, whole
 from autoplayback.recorder.rewriting import Marks, Rewriter
 from autoplayback.recorder.screening import Screen
 from autoplayback.recorder.secrets import Sieve, Tokens, letters, names_secret
@@ -48,10 +48,10 @@ class Redactor:
         self._rules: Rules[bool] = Rules([(_anywhere(path), True) for path in paths])
         self._tokens = Tokens(os.environ.get(KEY_VARIABLE, "") if key is None else key)
         self._named = lru_cache(maxsize=4096)(self._names_match)
-        byte_patterns = tuple(re.compile(pattern.encode()) for pattern in patterns)
-        # A path without a name in it, such as `result[0]`, can't be looked for; nor, among bytes, the start or end of a text.
-        always = not all(words) or any(map(_BORDERS.search, patterns))
-        self._screen = Screen(Sieve(word for word in words if word), byte_patterns, self._named, always=always)
+        # A path without a name in it, such as `result[0]`, can't be looked for; nor, among bytes, the start or end of a text, or
+        # letters whose bytes depend on its encoding.
+        always = not all(words) or any(_BORDERS.search(pattern) or not pattern.isascii() for pattern in patterns)
+        self._screen = Screen(Sieve(word for word in words if word), self._patterns, self._named, always=always)
         self._suspect = self._screen.suspect
 
     def finish(self, rendered: Rendered) -> Tape | None:
@@ -192,7 +192,7 @@ class _Pass:
         where = (*roots, "error" if outcome.end.value == "raised" else "result")
         value = self.value(outcome.value, where) if outcome.value else outcome.value
         items = outcome.items
-        if items and (self.named((*roots, "result")) or self.suspect(b"".join(items))):
+        if items and (self.named((*roots, "result")) or self.suspect(whole(items))):
             items, old, new = self.stream(items, (*roots, "result"))
             if old != new and value:
                 value = packed(sized(_headers(unpacked(value), old, new), old, new))
@@ -275,11 +275,11 @@ def _documents(tape: Tape) -> Iterator[bytes]:
     yield tape.receiver or b""
     yield tape.arguments
     yield tape.outcome.value
-    yield from tape.outcome.items or ()
+    yield whole(tape.outcome.items or ())
     for call in tape.calls:
         yield call.arguments
         yield call.outcome.value
-        yield from call.outcome.items or ()
+        yield whole(call.outcome.items or ())
     for handle in tape.handles:
         yield handle.arguments
     for key, note in tape.notes:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import ormsgpack
 
+from autoplayback.recorder.documents import whole
 from autoplayback.recorder.secrets import APART, Sieve
 from autoplayback.tape.columns import texts
 from autoplayback.tape.model import TargetNote
@@ -27,13 +28,17 @@ OVERHEAD: Final = 100
 BLOB: Final = 64 << 10
 """Bytes from which on a document is asked whether it is text at all."""
 _BIN32: Final = 0xC6
+_HOLDING: Final = (b"\x1f\x8b", b"--")
+"""What gzip and multipart forms begin with: both hold texts behind, or beside, what is none."""
+_PRINTED: Final = bytes(byte for byte in range(256) if byte >= 0x20 or byte in b"\t\n\v\f\r\x1b")
+"""All that texts are made of, in Latin-1 and its kin too."""
 _TARGETS: Final = 10_000
 
 
 class Screen:
     """Looks at the tapes of one process. Belongs to the spool's thread."""
 
-    def __init__(self, sieve: Sieve, patterns: Sequence[re.Pattern[bytes]], named: Callable[[tuple[str, ...]], bool], *,
+    def __init__(self, sieve: Sieve, patterns: Sequence[re.Pattern[str]], named: Callable[[tuple[str, ...]], bool], *,
                  always: bool = False) -> None:
         """`patterns` are looked for in all documents; `named` says whether names mean something secret; `always` doubts all."""
         self._sieve = sieve
@@ -50,11 +55,16 @@ class Screen:
     def doubts(self, rendered: Rendered) -> bool:
         """Whether a tape needs the proper look."""
         return self._always or any(map(self._secret_names, rendered.targets)) or self._facts(rendered) or self._documents(
-            rendered.documents)
+            [*rendered.documents, *map(whole, rendered.streams)])
 
     def suspect(self, data: bytes) -> bool:
         """Whether bytes may hold a secret."""
-        return self._always or self._sieve.may_hold(data) or any(pattern.search(data) for pattern in self._patterns)
+        if self._always or self._sieve.may_hold(data):
+            return True
+        if not self._patterns:
+            return False
+        text = data.decode("utf-8", "replace")
+        return any(pattern.search(text) for pattern in self._patterns)
 
     def _secret_names(self, target: TargetNote) -> bool:
         known = self._targets.get(id(target))
@@ -66,12 +76,13 @@ class Screen:
         return known[1]
 
     def _facts(self, rendered: Rendered) -> bool:
-        """Whether metadata or environment may hold one."""
+        """Whether metadata, environment or the names of notes may hold one."""
         environment = None if rendered.environment is self._environment else rendered.environment
-        if not (rendered.metadata or environment):
+        if not (rendered.metadata or environment or rendered.names):
             return False
+        facts = [rendered.metadata, environment, rendered.names]
         try:
-            doubted = self.suspect(ormsgpack.packb([rendered.metadata, environment], None, ormsgpack.OPT_NON_STR_KEYS))
+            doubted = self.suspect(ormsgpack.packb(facts, None, ormsgpack.OPT_NON_STR_KEYS))
         except TypeError:
             return True
         if not doubted and environment is not None:
@@ -100,12 +111,12 @@ class Screen:
         return False
 
     def _is_blob(self, document: bytes) -> bool:
-        """Whether a document is nothing but binary data: no text, and no gzip which could hold some."""
+        """Whether a document is nothing but binary data: no text in whatever encoding, nothing which could hold some."""
         return not self._patterns and len(document) >= BLOB and document[0] == _BIN32 and _is_binary(document[5:4096])
 
 
 def _is_binary(head: bytes) -> bool:
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(_HOLDING) or not head.translate(None, _PRINTED):
         return False
     try:
         head.decode()

@@ -43,7 +43,11 @@ class Rendered(NamedTuple):
     """The payload: all of it, or cut around its large documents, since copying those costs more than all else."""
     targets: list[TargetNote]
     documents: list[bytes]
-    """All encoded values."""
+    """The encoded values, but for those of streams."""
+    streams: list[list[bytes]]
+    """The encoded items of each stream: a text may lie across the border of two."""
+    names: list[str]
+    """What notes are called."""
     metadata: Mapping[str, Any]
     environment: Mapping[str, Any]
 
@@ -71,11 +75,10 @@ def drafted(draft: Draft) -> Rendered:
     documents += [note for _, note in payload["notes"]]
     if payload["receiver"]:
         documents.append(payload["receiver"])
-    for items in (outcome[2], *map(_ITEMS, calls)):
-        if items:
-            documents += items
+    streams = [items for items in (outcome[2], *map(_ITEMS, calls)) if items]
+    names = [name for name, _ in payload["notes"]]
     pieces = _cut(payload) if draft.size >= LARGE else [_serialized(payload)]
-    return Rendered(pieces, targets, documents, payload["metadata"], draft.environment)
+    return Rendered(pieces, targets, documents, streams, names, payload["metadata"], draft.environment)
 
 
 class _Numbers(dict[Any, int]):

@@ -361,11 +361,13 @@ def test_a_secret_in_a_table_goes_by_the_name_of_its_field():
     assert all(is_token(account.user) for account in value(by_path.outcome.value)["accounts"])
 
 
-def rendered(draft_of, **metadata):
+def rendered(draft_of, items=None, notes=(), **metadata):
     """What the recorder's thread makes of an operation that returned a value."""
     draft = Draft("01", Target(Role.OPERATION, "op", "m", "op", parameters=(("a", 1),)), 0, {"host": "h"})
     draft.arguments = draft.encoder.arguments((1,), {})
     draft.value = document(draft_of)
+    draft.items = items and [document(item) for item in items]
+    draft.notes += [(name, document(note)) for name, note in notes]
     draft.metadata.update(metadata)
     return payload.drafted(draft)
 
@@ -378,6 +380,52 @@ def test_a_blob_is_not_searched_but_what_stands_around_it_is():
     assert Redactor().finish(rendered(noise + form, password=SECRET)).metadata["password"] != SECRET
     for text in (b"x" * (64 << 10) + b"&" + form, gzip.compress(random.randbytes(64 << 10) + form)):
         assert SECRET.encode() not in payload.dump(Redactor().finish(rendered(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Straße ".encode("latin-1") * 20_000 + f"&password={SECRET}".encode(),
+        b'--b\r\nContent-Disposition: form-data; name="photo"\r\n\r\n' + bytes(range(256)) * 300
+        + f'\r\n--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n{SECRET}\r\n--b--'.encode(),
+    ],
+    ids=["latin-1", "multipart"],
+)  # fmt: skip
+def test_what_only_begins_like_binary_data_is_searched(text):
+    """Text in another encoding than UTF-8, and a form with a photograph before the password."""
+    assert SECRET.encode() not in payload.dump(Redactor().finish(rendered(text)))
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+@pytest.mark.parametrize("kind", [bytes, str])
+def test_a_name_or_secret_on_the_border_of_two_chunks_is_seen(cut, kind):
+    """A server cuts a body wherever it likes; each chunk alone may be clean."""
+    text = f'{{"password": "{SECRET}", "n": 1}}'
+    chunks = [text[:cut], text[cut:]] if kind is str else [text[:cut].encode(), text[cut:].encode()]
+    redactor = Redactor()
+    redactor.finish(rendered(chunks[0]))
+    whole = "".join(map(str, map(value, redactor.finish(rendered(None, chunks)).outcome.items)))
+    assert SECRET not in whole.replace("b'", "").replace("'", "")
+    by_pattern = Redactor([r"/s3cr3t-\w+-\d+/"]).finish(rendered(None, ["key s3cr", "3t-Value-42"]))
+    assert SECRET not in "".join(map(value, by_pattern.outcome.items))
+
+
+def test_a_note_is_hidden_by_its_name():
+    """`autoplayback.note("password", ...)`: nothing else tells what it is."""
+    made = Redactor().finish(rendered(1, notes=[("password", SECRET), ("seen", 3)]))
+    (name, secret), (_, seen) = made.notes
+    assert (name, value(seen)) == ("password", 3)
+    assert is_token(value(secret))
+
+
+@pytest.mark.parametrize("pattern", ["/stra.e-42/", "/[a-zß]{6}-42/", r"/\w{6}-42/"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_pattern_means_letters_however_they_are_encoded(pattern, encoding):
+    """One letter may be two bytes on the tape."""
+    assert value(Redactor([pattern]).finish(rendered("in straße-42")).outcome.value).startswith("in redacted-")
+    if encoding == "latin-1" and pattern == "/stra.e-42/":
+        made = Redactor([pattern]).finish(rendered("in straße-42".encode(encoding)))
+        assert value(made.outcome.value).startswith(b"in redacted-")
 
 
 def test_what_was_clean_once_is_looked_at_again_where_it_matters():

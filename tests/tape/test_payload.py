@@ -167,7 +167,9 @@ def test_a_draft_makes_the_payload_of_its_tape(noise: int) -> None:
     assert (len(rendered.pieces) > 1) == (noise >= payload.LARGE)
     assert sum(map(len, rendered.documents)) == sum(map(len, [
         tape.arguments, tape.receiver or b"", tape.outcome.value, *(note for _, note in tape.notes),
-        *(part for call in tape.calls for part in (call.arguments, call.outcome.value, *(call.outcome.items or ())))]))
+        *(part for call in tape.calls for part in (call.arguments, call.outcome.value))]))
+    assert rendered.streams == [made.calls[1].items]
+    assert rendered.names == ["seen"]
     entry, = EntryWriter().entries([(drafted_facts(made), rendered.pieces)])
     assert unpack(entry.data, made.id) == tape
 
