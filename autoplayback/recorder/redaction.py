@@ -109,7 +109,8 @@ class Known:
             case list():
                 return [self.tree(item, marks) for item in node]
             case dict():
-                return {key: self.tree(value, marks) for key, value in node.items()}
+                # What is kept under a token (a session by its id) has it in a key.
+                return {self._text(key) if isinstance(key, str) else key: self.tree(value, marks) for key, value in node.items()}
             case Raw() if self._inside(node.data):
                 return self.tree(opened(node), marks) if node.holds else Raw(node.code, self.tree(node.data, marks))
             case Held():
@@ -118,12 +119,17 @@ class Known:
                     return Held(node.code, [*head, self.tree(values, marks)])
                 if node.code != Code.TAGGED:
                     return Held(node.code, self.tree(node.value, marks))
-                kind, type_, *values = node.value  # the first two are no texts of the service's
-                return Held(node.code, [kind, type_, *self.tree(values, marks)])
+                kind, type_, *values = node.value  # the first two are no texts of the service's, nor are the names of fields
+                return Held(node.code, [kind, type_, *(self._fields(value, marks) for value in values)])
             case _:
                 return node
 
     def below(self, node: Any, key: Any, marks: Marks, hot: bool) -> Any:
+        return self.tree(node, marks)
+
+    def _fields(self, node: Any, marks: Marks) -> Any:
+        if isinstance(node, dict):
+            return {name: self.tree(value, marks) for name, value in node.items()}
         return self.tree(node, marks)
 
     def _text(self, text: str) -> str:

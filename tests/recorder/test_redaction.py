@@ -505,3 +505,20 @@ def test_any_json_around_a_secret_stays_what_it_was(around, name):
     parsed = json.loads(made)
     assert SECRET not in made
     assert {**parsed, name: SECRET} == whole
+
+
+@dataclass
+class Session:
+    password: str
+    payload_of: dict
+
+
+def test_a_secret_that_is_a_key_is_replaced_there_too():
+    """`cache.set_many({f"session:{token}": user})`; names of fields stay, whatever a secret is called."""
+    secret = "payload_of"
+    made = Redactor().finish(rendered([{"token": SECRET}, {f"session:{SECRET}": 1}, {SECRET: {SECRET: 2}, 3: 4}]))
+    first, second, third = value(made.outcome.value)
+    assert second == {f"session:{first['token']}": 1}
+    assert third == {first["token"]: {first["token"]: 2}, 3: 4}
+    named = value(Redactor().finish(rendered(Session(secret, {secret: 1}))).outcome.value)
+    assert named.payload_of == {named.password: 1}
