@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,7 +87,6 @@ def show(
 ) -> None:
     """See SHOW_HELP."""
     from autoplayback.reports import timeline
-    from autoplayback.studio.strictjson import dumped
 
     cassette = options.cassette(options.configuration(config, tapes, required=False))
     try:
@@ -94,7 +94,7 @@ def show(
     finally:
         cassette.close()
     if as_json:
-        typer.echo(dumped(timeline.document(found)))
+        typer.echo(json.dumps(timeline.document(found), ensure_ascii=False))
         return
     from rich.console import Console
 
@@ -106,9 +106,8 @@ def show(
 def _json(summary: Summary) -> str:
     """The line of a tape as programs read it."""
     from autoplayback.reports.timeline import plain, timestamp
-    from autoplayback.studio.strictjson import dumped
 
-    return dumped({
+    return json.dumps({
         "tape": summary.tape, "operation": summary.operation, "started": timestamp(summary.started), "seconds": summary.seconds,
         "outcome": summary.outcome, "calls": summary.calls, "bytes": summary.bytes,
         "metadata": {str(key): plain(value) for key, value in summary.metadata.items()},

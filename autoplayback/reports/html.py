@@ -22,8 +22,7 @@ from autoplayback.equalizer.verdict import Verdict
 from autoplayback.reports.groups import Group
 from autoplayback.reports.remarks import remarks
 from autoplayback.reports.words import CAUSES, clean, seconds
-from autoplayback.studio.results import Result
-from autoplayback.studio.strictjson import dumped
+from autoplayback.studio.results import Result, dumped
 from autoplayback.studio.tally import Summary
 
 _TEMPLATES = Path(__file__).parent / "templates"

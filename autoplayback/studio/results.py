@@ -7,6 +7,7 @@ versions: keys it doesn't know are kept aside, keys it misses have defaults.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,6 @@ from typing import IO, Any
 from autoplayback.equalizer.verdict import Difference, Judgement, Reading, Verdict
 from autoplayback.errors import AutoplaybackError
 from autoplayback.studio import detail as details
-from autoplayback.studio.strictjson import dumped
 from autoplayback.tape.model import Miss, Summary, Tape
 
 
@@ -267,6 +267,22 @@ def write_line(stream: IO[str], document: Mapping[str, Any]) -> None:
     """Writes one line, and lets whoever follows the file see it at once."""
     stream.write(dumped(document) + "\n")
     stream.flush()
+
+
+def dumped(document: Any) -> str:
+    """Strict JSON on one line: a number that it lacks (a NaN in metadata) stands as text, or browsers would read nothing."""
+    try:
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(document), ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(child) for key, child in value.items()}
+    return [_finite(child) for child in value] if isinstance(value, (list, tuple)) else value
 
 
 def write_lines(stream: IO[str], results: Iterable[Result], summary: Mapping[str, Any] | None = None) -> None:
