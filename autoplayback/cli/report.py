@@ -64,11 +64,14 @@ class Run:
         from autoplayback.studio import results, tally
 
         self._paths = paths
-        lines = [entry for path in paths for entry in results.read_lines(path) if not isinstance(entry, results.Result)]
+        ends = {path: [entry for entry in results.read_lines(path) if not isinstance(entry, results.Result)] for path in paths}
+        lines = [line for path in paths for line in ends[path]]
         if len(paths) == len(lines) == 1 and not strict:
             self.summary: Summary = tally.summary_of(lines[0])
         else:
-            self.summary = tally.merged(self.results(), lines, strict=strict)
+            self.summary = tally.merged(
+                self.results(), lines, strict=strict, unended=[path for path, found in ends.items() if not found]
+            )
 
     def results(self) -> Iterator[Result]:
         """Every result, file by file."""

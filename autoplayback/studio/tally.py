@@ -102,9 +102,13 @@ class Tally:
         found = tuple(drifts(self._readings, self._by))
         because = [*self._over(), *(drift.described() for drift in found if drift.verdict == "degraded")]
         changed = any(count for verdict, count in self.verdicts.items() if verdict not in (Verdict.EQUAL, Verdict.ERROR))
+        code = self._exit(because)
+        if left := more.get("interrupted"):
+            because.append(f"interrupted: {left} tape{'s were' if left != 1 else ' was'} not replayed")
+            code = code or EXIT_ERROR
         return Summary(
             {verdict.value: self.verdicts[verdict] for verdict in Verdict},
-            self._exit(because),
+            code,
             tuple(sorted(rule for rule, states in self._rules.items() if not states["varied"] and not states["matched"])),
             tuple(
                 sorted(
@@ -144,8 +148,13 @@ class Tally:
         return EXIT_ERROR if regressions else EXIT_PASS
 
 
-def merged(results: Iterable[Result], lines: Sequence[Mapping[str, Any]], *, strict: bool = False) -> Summary:
-    """The summary of several files' results as of one run: judged anew, by what their own last lines say was asked for."""
+def merged(
+    results: Iterable[Result], lines: Sequence[Mapping[str, Any]], *, strict: bool = False, unended: Sequence[str] = ()
+) -> Summary:
+    """The summary of several files' results as of one run: judged anew, by what their own last lines say was asked for.
+
+    `unended` are files without such a line: what their runs had still to replay can't have passed.
+    """
     asked = [line for line in lines if "by" in line or "fail_over" in line] or [{}]
     total = Tally(strict=strict, fail_over=asked[0].get("fail_over"), by=asked[0].get("by"))
     times: dict[str, list[tuple[float, float]]] = {}
@@ -161,8 +170,10 @@ def merged(results: Iterable[Result], lines: Sequence[Mapping[str, Any]], *, str
     summary = total.summary(sum(line.get("seconds") or 0.0 for line in lines) or None, **more)
     if slower := tuple(one.described() for one in speeds if one.degraded):
         summary = replace(summary, exit=EXIT_REGRESSION, because=(*summary.because, *slower))
-    unfound = [reason for line in lines if line.get("exit") == EXIT_ERROR for reason in line.get("because", ())]
-    if unfound and summary.exit == EXIT_PASS:  # a file of tapes that couldn't be read
+    unfound = [f"{file}: the run that wrote it didn't come to its end" for file in unended]
+    if summary.exit == EXIT_PASS:  # files of tapes that couldn't be read
+        unfound += [reason for line in lines if line.get("exit") == EXIT_ERROR for reason in line.get("because", ())]
+    if unfound and summary.exit in (EXIT_PASS, EXIT_ERROR):
         summary = replace(summary, exit=EXIT_ERROR, because=(*summary.because, *unfound))
     return summary
 

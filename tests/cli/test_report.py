@@ -75,3 +75,20 @@ def test_the_command_prints_and_writes(command: Command, found: list[Result], tm
     missing = command("report", str(tmp_path / "nothing.jsonl"))
     assert missing.returncode == 2
     assert "nothing.jsonl: No such file" in missing.stderr
+
+
+@pytest.mark.parametrize("how", ["killed", "interrupted"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_run_that_did_not_come_to_its_end_did_not_pass(
+    command: Command, found: list[Result], tmp_path: Path, how: str, *, alone: bool
+) -> None:
+    """A shard that CI killed wrote results that are all equal, and no last line; an interrupted one says what it left."""
+    equal = [replace(result, metrics=(), more={}) for result in found if result.verdict.value == "equal"]
+    whole = written(tmp_path / "whole.jsonl", equal[1::2])
+    broken = written(tmp_path / "broken.jsonl", equal[::2], **({"interrupted": 7} if how == "interrupted" else {}))
+    if how == "killed":
+        broken.write_text("".join(broken.read_text().splitlines(keepends=True)[:-1]))
+    told = command("report", str(broken), *([] if alone else [str(whole)]))
+    assert told.returncode == 3
+    assert ("broken.jsonl: the run" if how == "killed" else "interrupted: 7 tapes were not replayed") in told.stdout
+    assert command("report", str(whole)).returncode == 0
