@@ -102,7 +102,9 @@ def _scoped(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
         if scope is not None and not scope.drawn:
             scope.drawn = True
             if name not in SEEDS:
-                _plain("set_state")(self, state())
+                known = state()
+                if _recorded:  # while recording never: what another thread has drawn since then would be drawn once more
+                    _plain("set_state")(self, known)
         return plain(self, *args, **kwargs)
 
     draw.__name__, draw.__qualname__, draw.__doc__ = name, f"RandomState.{name}", plain.__doc__

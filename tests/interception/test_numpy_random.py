@@ -69,3 +69,29 @@ def test_a_seeded_service_gets_its_own_numbers(tmp_path: Path) -> None:
     recorded = service.run(sys.executable, "-c", f"import autoplayback.auto\n{script}", env=hook)
     assert recorded.stdout == plain.stdout, recorded.stderr
     assert len(service.tapes()) == 3
+
+
+THREADS = """
+import autoplayback.auto, sys, threading
+sys.setswitchinterval(1e-6)
+sys.path.insert(0, {folder!r})
+import numpy as np, svc
+np.random.seed(42)
+threads = [threading.Thread(target=lambda: [svc.operation() for _ in range(300)]) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(svc.DRAWN), len(set(svc.DRAWN)))
+"""
+
+
+def test_recording_threads_of_a_seeded_service_never_draw_a_number_twice(tmp_path: Path) -> None:
+    """The generator is everybody's: to note its state must not put it back to what it was a moment ago."""
+    service = Service(
+        tmp_path,
+        "import numpy as np\nDRAWN = []\ndef load(key): return key\ndef send(value): return value\n"
+        "def operation(): DRAWN.append(np.random.random_sample())\n",
+    )
+    script = THREADS.format(folder=str(tmp_path))
+    hook = {"PYTHONPATH": f"{service.lane().env['PYTHONPATH']}", "AUTOPLAYBACK": "record"}
+    done = service.run(sys.executable, "-c", script, env=hook)
+    assert done.stdout.split() == ["1200", "1200"], done.stderr
