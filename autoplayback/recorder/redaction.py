@@ -56,14 +56,9 @@ class Redactor:
 
     def finish(self, rendered: Rendered) -> Tape | None:
         """A payload's tape without its secrets; None where it can have none, which a look at it nearly always says."""
-        return self._looked_at(rendered.data) if self._screen.doubts(rendered) else None
-
-    def payload(self, data: bytes) -> Tape | None:
-        """The same of a payload which somebody else rendered."""
-        return self._looked_at(data) if self._suspect(data) else None
-
-    def _looked_at(self, data: bytes) -> Tape | None:
-        tape = load(data)
+        if not self._screen.doubts(rendered):
+            return None
+        tape = load(rendered.data)
         made = self.redact(tape)
         return None if made is tape else made
 

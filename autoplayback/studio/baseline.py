@@ -82,7 +82,7 @@ class Trials:
         self, tapes: Iterable[Tape | Unreadable], head: Lane, base: Lane, jobs: int, on_ready: Callable[[Ready], None]
     ) -> Iterator[Result]:
         """Replays and judges against the base. Closing the iterator ends all workers."""
-        finish = Redactor(self._settings.redact).payload
+        finish = Redactor(self._settings.redact).redact
         with Pool(replace(head, finish=finish), jobs, on_ready) as pool:
             for trial in pool.run_against(tapes, replace(base, finish=finish), self._rounds):
                 yield judged(trial, self._settings, self._suite) if isinstance(trial, Unreadable) else self.judged(trial)

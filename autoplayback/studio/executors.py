@@ -47,8 +47,8 @@ class Lane:
     python: str
     env: dict[str, str] = field(default_factory=dict)
     """On top of this process's environment."""
-    finish: Callable[[bytes], Tape | None] = lambda data: None
-    """A replay's payload without its secrets, as the recorded one; None where there is nothing to take out."""
+    finish: Callable[[Tape], Tape] = lambda tape: tape
+    """Takes its secrets off a replay's tape, as they were taken off the recorded one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Worker:
         if "tape" not in result:
             return Played(tape, None, result["error"], output)
         try:
-            replayed = self._lane.finish(result["tape"]) or payload.load(result["tape"])
+            replayed = self._lane.finish(payload.load(result["tape"]))
         except TapeError as error:
             return Played(tape, None, f"the replay's own tape can't be read: {error}", output)
         return Played(tape, with_refused(replayed, result["refused"]), "", output)

@@ -31,7 +31,7 @@ def run(
     `settled` gives the rules known to match something, for which equal tapes needn't be searched any more.
     """
     # A replay's tape is shown and compared like the recorded one, so it loses the same secrets.
-    with Pool(replace(lane, finish=Redactor(settings.redact).payload), jobs, on_ready) as pool:
+    with Pool(replace(lane, finish=Redactor(settings.redact).redact), jobs, on_ready) as pool:
         for played in pool.run(tapes):
             yield judged(played, settings, suite, settled())
 
