@@ -40,7 +40,7 @@ class SendCodec(ResultCodec):
         rest = list(args)
         name = receiver.name if hasattr(receiver, "apply_async") else rest.pop(0) if rest else given.pop("name")
         sent = [rest.pop(0) if rest else given.pop(part, None) for part in ("args", "kwargs")]
-        return (name, list(sent[0] or ()), dict(sent[1] or {})), _plain(given)
+        return (name, list(sent[0] or ()), dict(sent[1] or {})), _options(given)
 
     def opened(self, result: Any, passage: Passage) -> Any:
         passage.returned(result.id)
@@ -76,14 +76,30 @@ class WaitCodec(ResultCodec):
         return (receiver.id,), {}
 
 
+def _options(given: dict[Any, Any]) -> dict[str, Any]:
+    """Options as the data that they are, without what is empty or a message's own, which a retry has in its headers too."""
+    kept = {}
+    for key, part in given.items():
+        if key not in _ROUTINE:
+            kept[str(key)] = _options(part) if key == "headers" and isinstance(part, dict) else _plain(part)
+    return _filled(kept)
+
+
 def _plain(value: Any) -> Any:
-    """Options as the data that they are, also a signature within (`link`, `chain`); without what is empty or a message's own."""
+    """The same of a signature within (`link`, `chain`); what it gives to its task is kept as it is."""
     if isinstance(value, dict):
-        parts = {str(key): _plain(part) for key, part in value.items() if key not in _ROUTINE}
-        return {key: part for key, part in parts.items() if part is not None and part != [] and part != {}}
+        parts = {str(key): _plain(part) for key, part in value.items()}
+        if "task" in parts and isinstance(value.get("options"), dict):
+            return _filled({**parts, "options": _options(value["options"])})
+        return parts
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     return value
+
+
+def _filled(parts: dict[str, Any]) -> dict[str, Any]:
+    # By its type: to ask an object of the service's whether it equals nothing runs its code.
+    return {key: part for key, part in parts.items() if part is not None and (type(part) not in (list, dict) or part)}
 
 
 def _sent(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
