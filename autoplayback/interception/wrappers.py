@@ -121,9 +121,7 @@ class Site:
             try:
                 return codec.opened(value, passage)
             except Exception as error:
-                from autoplayback.interception.faults import report
-
-                report(f"the codec of {self.target.name}", error)
+                _faulty(self.target, error)
                 return value
 
         return opened
@@ -174,7 +172,11 @@ def _guided(enter: Enter, codec: ResultCodec) -> Enter:
     """What a codec has a say in before the original runs."""
 
     def guided(target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Passage | None:
-        if not codec.concerns(receiver):
+        try:
+            if not codec.concerns(receiver):
+                return None
+        except Exception as error:
+            _faulty(target, error)
             return None
         passage = enter(target, receiver, args, kwargs)
         if passage is None or passage.answer is not None:
@@ -182,12 +184,17 @@ def _guided(enter: Enter, codec: ResultCodec) -> Enter:
         try:
             return codec.begun(passage, receiver, args, kwargs)
         except Exception as error:
-            from autoplayback.interception.faults import report
-
-            report(f"the codec of {target.name}", error)
+            _faulty(target, error)
             return passage
 
     return guided
+
+
+def _faulty(target: Target, error: Exception) -> None:
+    """A codec reads a library's own state, which another version may not have: the service goes on without us."""
+    from autoplayback.interception.faults import report
+
+    report(f"the codec of {target.name}", error)
 
 
 def _unintercepted(original: Callable[..., Any], skip: int) -> Site:

@@ -17,8 +17,10 @@ import weakref
 import pytest
 
 from autoplayback.interception.context import Muted, current
-from autoplayback.interception.protocol import Answer
-from autoplayback.interception.wrappers import FILENAME, TEMPLATES, maker
+from autoplayback.interception.filling import standalone
+from autoplayback.interception.protocol import Answer, ResultCodec
+from autoplayback.interception.target import Role, Target
+from autoplayback.interception.wrappers import FILENAME, TEMPLATES, Site, maker
 
 
 def test_templates_name_nothing_global():
@@ -39,6 +41,41 @@ def test_a_module_may_shadow_every_builtin(service, intercept, notebook):
     with notebook.open() as page:
         assert (m.f(1), list(m.g(2))) == (1, [2])
     assert [call.value for call in page.calls] == [1, None]
+
+
+class Faulty(ResultCodec):
+    """Reads what this version of its library hasn't got."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def concerns(self, receiver):
+        return self._tried("concerns")
+
+    def begun(self, passage, receiver, args, kwargs):
+        self._tried("begun")
+        return passage
+
+    def opened(self, result, passage):
+        self._tried("opened")
+        return passage.returned(result)
+
+    def _tried(self, where):
+        if where == self.where:
+            raise AttributeError("no such thing")
+        return True
+
+
+@pytest.mark.parametrize("where", ["concerns", "begun", "opened"])
+def test_a_fault_of_a_codec_is_not_the_services(notebook, capfd, where):
+    """The original runs once and its result is the caller's, whatever a preset stumbles over."""
+    ran = []
+    target = Target(Role.INPUT, f"lib.{where}", "lib", "ask", codec=Faulty(where))
+    site = Site(target, lambda *args: ran.append(args), notebook)
+    with notebook.open():
+        assert standalone(site, "ask")(1) is None
+    assert ran == [(1,)]
+    assert f"the codec of lib.{where}: AttributeError: no such thing" in capfd.readouterr().err
 
 
 def test_result_and_exception_are_the_very_objects(service, intercept, notebook):
