@@ -80,7 +80,8 @@ class Matcher:
             if note.made_by is None:
                 key = (note.name, freeze_arguments(note.arguments, ()))
                 self._external[note.id] = representative.setdefault(key, note.id)
-        self._representative = representative
+        self._made_before: dict[str, dict[Key, int]] = {}
+        """By their makers' names and arguments the handles that were made before the operation."""
         self._span: Window = (tape.started, tape.started + tape.duration)
         self._calls = {call.seq: call for call in tape.calls}
         self._origins: dict[int, Key] = {}
@@ -134,9 +135,15 @@ class Matcher:
         """One number for all handles that came into the operation alike: any connection of a pool stands for another."""
         return receiver if receiver is None else self._external.get(receiver, receiver)
 
-    def external(self, name: str, arguments: bytes) -> int | None:
+    def external(self, maker: Target, arguments: bytes) -> int | None:
         """The recorded number of a handle made before the operation, found by its maker and the maker's arguments."""
-        return self._representative.get((name, freeze_arguments(arguments, ())))
+        known = self._made_before.get(maker.name)
+        if known is None:
+            known = self._made_before[maker.name] = {}
+            for note in self._handles.values():
+                if note.made_by is None and note.name == maker.name:
+                    known.setdefault(freeze_arguments(note.arguments, maker.parameters), self._external[note.id])
+        return known.get(freeze_arguments(arguments, maker.parameters)) if known else None
 
     def used(self) -> int:
         """How many recorded calls have answered."""

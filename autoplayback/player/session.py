@@ -149,7 +149,7 @@ class Session:
                 hidden = self._disguise(arguments, (), target.parameters)
                 found = self._matcher.take(target, number, hidden, now) if hidden != arguments else None
             if found is None:
-                if target.handle and (brought := self._matcher.external(target.name, arguments)) is not None:
+                if target.handle and (brought := self._external(target, arguments)) is not None:
                     return self._brought(target, brought, note)
                 return self._missing(target, number, arguments, note)
             call = found.call
@@ -341,7 +341,13 @@ class Session:
         facts = state(handle)
         number: int | None = facts.id
         if number is None:
-            number = facts.id = self._matcher.external(facts.maker.name, facts.arguments)
+            number = facts.id = self._external(facts.maker, facts.arguments)
         if number is not None:
             self._handles.setdefault(number, handle)
+        return number
+
+    def _external(self, maker: Target, arguments: bytes) -> int | None:
+        number = self._matcher.external(maker, arguments)
+        if number is None and arguments and self._disguise is not None:
+            number = self._matcher.external(maker, self._disguise(arguments, (), maker.parameters))
         return number

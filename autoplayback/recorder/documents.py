@@ -11,11 +11,13 @@ from typing import Any, Final
 
 import ormsgpack
 
-from autoplayback.recorder.secrets import APART
+from autoplayback.recorder.secrets import APART, names_secret
 from autoplayback.tape.wire import Ext, bin_head, pack
 
 _HELD: Final = 64
 """Extension codes below it hold MessagePack, those from it on raw bytes (FORMAT.md)."""
+POSITIONAL: Final = (0, 1)
+"""inspect's kinds of parameters that a positional argument can fill."""
 _BINARY: Final = {0xC4: 2, 0xC5: 3, 0xC6: 5}
 """First bytes of binary data, with the lengths of the heads that they begin."""
 _TEXT: Final = {0xD9: 2, 0xDA: 3, 0xDB: 5} | dict.fromkeys(range(0xA0, 0xC0), 1)
@@ -65,6 +67,23 @@ def whole(items: Sequence[bytes]) -> bytes:
             content = b"".join([item[heads[item[0]] :] for item in items])
             return bin_head(len(content)) + content
     return APART.join(items)
+
+
+def secrets_named(arguments: bytes, parameters: Sequence[tuple[str, int]]) -> bytes:
+    """Arguments with those which are secrets by their parameters' names given by name: where a document stands apart from its
+    target, as that of an object made before the operation, nothing else tells what a position means."""
+    names = [name for name, kind in parameters if kind in POSITIONAL]
+    first = next((index for index, name in enumerate(names) if names_secret(name)), None)
+    if first is None or not arguments:
+        return arguments
+    tree = unpacked(arguments)
+    graph = opened(tree) if isinstance(tree, Raw) else None
+    root = tree if graph is None else graph.value[0]
+    positional, keywords = root
+    if not first < len(positional) <= len(names) or not isinstance(keywords, dict):
+        return arguments
+    root[:] = positional[:first], {**dict(zip(names[first:], positional[first:], strict=False)), **keywords}
+    return packed(tree if graph is None else graph)
 
 
 def _ext(tree: Any) -> Any:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from autoplayback.config.paths import Kind, Path, Rules, Segment, parse
-from autoplayback.recorder.documents import Held, Raw, opened, packed, sized, unpacked, whole
+from autoplayback.recorder.documents import POSITIONAL, Held, Raw, opened, packed, sized, unpacked, whole
 from autoplayback.recorder.rewriting import Marks, Rewriter
 from autoplayback.recorder.screening import Screen
 from autoplayback.recorder.secrets import Sieve, Tokens, letters, names_secret
@@ -29,8 +29,6 @@ DRAWN: Final = ("inputs", "secrets")
 """Where the results of calls stand that give nothing but secrets: those of the module `secrets`."""
 _BORDERS: Final = re.compile(r"[$^]|\\[AbBZ]|\(\?<?[=!]")
 """What asks in a pattern for the border of a text or word, or looks at what stands around it."""
-_POSITIONAL: Final = (0, 1)
-"""inspect's kinds of parameters that a positional argument can fill."""
 
 Roots = tuple[str, ...]
 
@@ -170,7 +168,7 @@ class _Pass:
 
     def arguments(self, document: bytes, roots: Roots, parameters: Sequence[tuple[str, int]]) -> bytes:
         """A document `[positional list, keyword map]`, its positional arguments under the names of their parameters."""
-        names = [name for name, kind in parameters if kind in _POSITIONAL]
+        names = [name for name, kind in parameters if kind in POSITIONAL]
         if not document or not (self.named((*roots, *names)) or self.suspect(document)):
             return document
         tree = unpacked(document)

@@ -11,6 +11,7 @@ from autoplayback.interception.context import Muted, Scope
 from autoplayback.interception.handles import state
 from autoplayback.interception.target import Role, Target
 from autoplayback.originals import perf_counter_ns, process_id, random_bytes, time_ns
+from autoplayback.recorder.documents import secrets_named
 from autoplayback.recorder.metadata import scalars
 from autoplayback.tape import ulid
 from autoplayback.tape.draft import Draft
@@ -87,7 +88,7 @@ class Handles:
         number = self._numbers.setdefault(made.serial, fresh)
         if number != fresh:
             return number
-        arguments = b"" if made_by is not None else made.arguments
+        arguments = b"" if made_by is not None else secrets_named(made.arguments, made.maker.parameters)
         self.notes.append(HandleNote(number, made.maker.name, made.type, made_by, arguments))
         return number
 
