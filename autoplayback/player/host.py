@@ -132,7 +132,7 @@ class Host:
         faulthandler.enable()
         if hasattr(signal, "SIGUSR1"):
             faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
-        herd = Herd()
+        herd, host = Herd(), os.getpid()
         framing.send(
             self._control,
             {
@@ -160,7 +160,7 @@ class Host:
                 self._end(self.play(session))
             child = herd.fork()
             if child == 0:
-                self._child(session)
+                self._child(session, host)
             session.clock.stop()
             framing.send(self._control, {"started": child})
             _, status = os.waitpid(child, 0)
@@ -190,9 +190,9 @@ class Host:
         session.clock.start()
         return session
 
-    def _child(self, session: Session) -> None:
+    def _child(self, session: Session, host: int) -> None:
         try:
-            kernel.die_with_parent()
+            kernel.die_with_parent(host)
             self._end(self.play(session))
         except BaseException:
             traceback.print_exc()

@@ -42,9 +42,14 @@ def prctl(option: int, value: int) -> bool:
     )
 
 
-def die_with_parent() -> None:
-    """Lets the kernel kill this process when its parent ends, however that ends."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Lets the kernel kill this process when its parent ends, however that ends.
+
+    Where that has happened before the kernel could be told, so that somebody else than `parent` is the parent now, it ends here.
+    """
     prctl(PR_SET_PDEATHSIG, SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
 
 
 _gave_up = False

@@ -46,8 +46,10 @@ def serve(compose: Callable[[Options], Composition]) -> None:
     ours, theirs = socket.socketpair()
     results, results_in = os.pipe()
     output, output_in = (None, None) if options.debug else os.pipe()
+    supervising = os.getpid()
     host = os.fork()
     if host == 0:
+        kernel.die_with_parent(supervising)
         for fd in (runner, ours.fileno(), results, output):
             if fd is not None:
                 os.close(fd)
@@ -71,7 +73,6 @@ def _become_host(
 ) -> None:
     channel = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH)
     try:
-        kernel.die_with_parent()
         results = fcntl.fcntl(results, fcntl.F_DUPFD_CLOEXEC, HIGH)
         theirs.close()
         if output is not None:

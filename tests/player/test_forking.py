@@ -94,3 +94,27 @@ def test_a_rehearsal_answers_all_of_its_calls_and_leaves_plain_functions_behind(
     assert played(0) == {"asked": [], "told": []}
     with pytest.raises(NotImplementedError):
         asked(1)
+
+
+def test_a_process_whose_parent_ended_before_it_could_ask_ends_too() -> None:
+    """Ctrl-C between a host's fork and the child's first step left a tape running for good, with nobody to end it."""
+    said = run(
+        """
+        import os, sys, time
+        from autoplayback.player import kernel
+        reading, writing = os.pipe()
+        parent = os.getpid()
+        if (middle := os.fork()) == 0:
+            middle = os.getpid()
+            if os.fork() == 0:
+                while os.getppid() == middle: time.sleep(0.01)
+                os.close(reading)
+                kernel.die_with_parent(middle)
+                os.write(writing, b"still here")
+            os._exit(0)
+        os.waitpid(middle, 0)
+        os.close(writing)
+        print(os.read(reading, 100))
+        """
+    )
+    assert said == "b''"
