@@ -87,8 +87,14 @@ class CallPassage(CallDraft, _Noting):
             self.duration = perf_counter_ns() - draft.clock - self.started
             if self.target.handle and getattr(type(value), "__autoplayback_handle__", False):
                 scope.handles.number(value, made_by=self.seq)
-            # The commonest results need no encoder.
-            self.value = encoded = packb(value) if type(value) in FIXED else draft.encoder.encode(value)
+            if type(value) in FIXED:
+                try:
+                    encoded = packb(value)  # the commonest results need no encoder
+                except TypeError:  # but for an integer of more than 64 bits
+                    encoded = draft.encoder.encode(value)
+            else:
+                encoded = draft.encoder.encode(value)
+            self.value = encoded
             self.end = End.RETURNED
             draft.size = size = draft.size + len(encoded)
             if size > scope.limit:

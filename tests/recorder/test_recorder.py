@@ -39,7 +39,7 @@ def place(order, load=True):
     return {"total": stock}
 
 def read(item):
-    return {"apple": 3, "pear": 0}.get(item, [item])
+    return {"apple": 3, "pear": 0, "grain": 2**70}.get(item, [item])
 
 def send(customer, total):
     return "sent"
@@ -215,6 +215,13 @@ def test_values_are_as_they_were_at_the_call(shop: Recorded) -> None:
     assert shop.service.mutate("x") == ["x", "later"]
     (tape,) = shop.sink.tapes
     assert calls(tape) == [("read", {"item": "x"}, ["x"])]
+
+
+def test_a_number_of_any_size_is_a_result_like_others(shop: Recorded) -> None:
+    """MessagePack's own have 64 bits."""
+    assert shop.service.place({"item": "grain", "customer": "ann"}) == {"total": 2**70}
+    (tape,) = shop.sink.tapes
+    assert calls(tape)[0] == ("read", {"item": "grain"}, 2**70)
 
 
 def test_threads_and_tasks_of_an_operation_are_on_its_tape(shop: Recorded) -> None:
