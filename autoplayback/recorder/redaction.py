@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from autoplayback.config.paths import Kind, Path, Rules, Segment, parse
 from autoplayback.recorder.documents import POSITIONAL, Held, Raw, opened, packed, sized, unpacked, whole
-from autoplayback.recorder.rewriting import Marks, Rewriter
+from autoplayback.recorder.rewriting import SHORTEST, Marks, Rewriter
 from autoplayback.recorder.screening import Screen
 from autoplayback.recorder.secrets import Sieve, Tokens, letters, names_secret
 from autoplayback.tape.model import Call, HandleNote, Outcome, Tape
@@ -229,7 +229,9 @@ class _Pass:
 
     def _rewritten(self, tree: Any, document: bytes, roots: Roots) -> bytes:
         marks = self._marks(roots)
-        hot = bool(roots) and isinstance(self.rewriter, Rewriter) and (names_secret(roots[-1]) or roots[:2] == DRAWN)
+        # A token too short to be followed is none: it stands wherever it went, and its stand-in would match nothing of that.
+        drawn = roots[:2] == DRAWN and not (isinstance(tree, str) and len(tree) < SHORTEST)
+        hot = bool(roots) and isinstance(self.rewriter, Rewriter) and (names_secret(roots[-1]) or drawn)
         made = self.rewriter.tree(tree, marks, hot)
         return document if made is tree else packed(made)
 

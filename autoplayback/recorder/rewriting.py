@@ -21,7 +21,7 @@ Marks = State[bool]
 
 _INFLATED: Final = 64 << 20
 """Bytes a gzip body may unpack to; over it the whole body is replaced, as nobody looked inside."""
-_SHORTEST: Final = 6
+SHORTEST: Final = 6
 """Characters of a secret that is also looked for in other texts of the tape: a shorter one would hit what it isn't."""
 _RUNNING: Final = re.compile(r"[\s<]")
 """What no form or query has in it, but prose and markup."""
@@ -162,14 +162,14 @@ class Rewriter:
         if not text or is_token(text):
             return text
         made = self.tokens.text(text)
-        if len(text) >= _SHORTEST:
+        if len(text) >= SHORTEST:
             self.found[text] = made
         return made
 
     def quoted_text(self, text: str, plain: str) -> str:
         """A secret as it stands in a form or URL: under the token of what the service gets to see."""
         made = self.secret_text(plain)
-        if plain != text and len(text) >= _SHORTEST and not is_token(plain):
+        if plain != text and len(text) >= SHORTEST and not is_token(plain):
             self.found[text] = made
         return made
 

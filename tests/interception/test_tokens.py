@@ -39,3 +39,23 @@ def test_drawn_tokens_are_equal_wherever_they_stand(tmp_path: Path) -> None:
     assert [result.verdict for result in service.replay()] == [Verdict.DIFFERENT] * 2
     service.code(CODE.replace("load(f\"session:{session}\")", "load(f\"session:{reset}\")"))
     assert [result.verdict for result in service.replay()] == [Verdict.DIVERGED] * 2
+
+
+SUFFIX = """
+import secrets
+def load(key): return {"key": key}
+def send(value): return value
+def operation(name):
+    suffix = secrets.token_hex(2)
+    load(f"{name}-{suffix}")
+    return {"name": f"{name}-{suffix}", "long": secrets.token_hex(4)}
+"""
+
+
+def test_a_suffix_too_short_to_be_followed_is_the_recorded_one(tmp_path: Path) -> None:
+    """Four hexadecimal digits behind a name are no secret, and would be found in texts that they have nothing to do with."""
+    service = Service(tmp_path, SUFFIX)
+    tapes = service.record("import svc\nfor _ in range(3): svc.operation('pod')")
+    assert [result.verdict for result in service.replay(tapes)] == [Verdict.EQUAL] * 3
+    service.code(SUFFIX.replace('load(f"{name}-{suffix}")', 'load(f"{name}+{suffix}")'))
+    assert [result.verdict for result in service.replay(tapes)] == [Verdict.DIVERGED] * 3
