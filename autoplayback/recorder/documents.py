@@ -64,8 +64,8 @@ def whole(items: Sequence[bytes]) -> bytes:
     """The documents of a stream as one, to be searched: chunks of one body without what MessagePack puts between them."""
     for heads in (_BINARY, _TEXT):
         if all(item[0] in heads for item in items):
-            content = b"".join([item[heads[item[0]] :] for item in items])
-            return bin_head(len(content)) + content
+            content = [memoryview(item)[heads[item[0]] :] for item in items]
+            return b"".join([bin_head(sum(map(len, content))), *content])
     return APART.join(items)
 
 
