@@ -8,6 +8,7 @@ redacted, and a replay is answered with what stands for each, here and in statem
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -63,11 +64,11 @@ def _seed_unseeded() -> None:
     """Lets a `random.Random()` that is made without a seed inside an operation take one from the operation's generator."""
     plain = random.Random.seed
 
+    @functools.wraps(plain)
     def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
         scope = current.get() if a is None else None
         plain(self, a if scope is None or scope.closed else scope.random.getrandbits(256), version)
 
-    seed.__doc__ = plain.__doc__
     random.Random.seed = seed  # type: ignore[method-assign]
 
 

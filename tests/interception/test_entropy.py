@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 SCRIPT = """
-import random
+import inspect, pickle, random
+known = inspect.signature(random.Random.seed)
 from random import choice, randint, shuffle, gauss, uniform, sample
 from autoplayback.interception import entropy
 from autoplayback.interception.context import Scope, current
@@ -36,6 +37,7 @@ token = current.set(Scope(3)); random.seed(8); seeded = draw(); random.seed(8); 
 closed = Scope(1); closed.closed = True
 random.seed(5); token = current.set(closed); assert draw() == outside; current.reset(token)
 assert isinstance(random._inst, random.Random) and random.Random(4).random() == random.Random(4).random()
+assert pickle.loads(pickle.dumps(random.Random.seed)) is random.Random.seed and inspect.signature(random.Random.seed) == known
 """
 
 
