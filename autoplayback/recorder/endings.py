@@ -37,9 +37,10 @@ def watch(end: Callable[[], None], left: Callable[[], None]) -> None:
 
 def sudden() -> bool:
     """Whether this process may be ended as soon as its last result is out: a pool of processes does that to its workers, by
-    SIGTERM, which Python doesn't survive to run anything."""
+    SIGTERM, which Python doesn't survive to run anything; and uWSGI runs no exit handlers in a worker that is told to stop
+    while it still closes its last request."""
     process: Any = sys.modules.get("multiprocessing.process")
-    return process is not None and process.parent_process() is not None
+    return "uwsgi" in sys.modules or (process is not None and process.parent_process() is not None)
 
 
 def _after(function: Callable[..., Any], calls: list[Callable[[], None]]) -> Callable[..., Any]:
