@@ -100,7 +100,7 @@ class Waits:
         if attempt(0):
             return True
         if self.alone():
-            return False
+            return bool(attempt(0))  # once more: whoever was there a moment ago may have done it and ended
         spent = process_time_ns if self._folder is not None else monotonic_ns
         seen, pause, until = None, FIRST, None
         with self._registered(_Waiter(place, attempt is nothing)) as waiter:
