@@ -157,6 +157,7 @@ class Host:
             if isolation == "spawn":
                 framing.send(self._control, {"started": os.getpid()})
                 self._last = True
+                self._bound()
                 self._end(self.play(session))
             child = herd.fork()
             if child == 0:
@@ -193,11 +194,18 @@ class Host:
     def _child(self, session: Session, host: int) -> None:
         try:
             kernel.die_with_parent(host)
+            self._bound()
             self._end(self.play(session))
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(70)
+
+    def _bound(self) -> None:
+        """Bounds the memory of the process that plays a tape: not of a host, which rehearses and goes on."""
+        if self._options.memory:
+            limit = self._options.memory << 20
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
     def _end(self, message: framing.Message) -> NoReturn:
         """Says what came of a tape, and ends its process. The first thread that comes here does; no other returns."""
@@ -225,9 +233,6 @@ class Host:
     def play(self, session: Session) -> framing.Message:
         """Replays one tape in this process: the message for the runner."""
         try:
-            if self._options.memory:
-                limit = self._options.memory << 20
-                resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
             return {"tape": payload.drafted(self._replay(session)).data}
         except AutoplaybackError as error:
             return {"error": str(error)}
