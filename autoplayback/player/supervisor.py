@@ -198,11 +198,12 @@ class Supervisor:
             _kill(self._child, signal.SIGKILL)
 
     def _cause(self, status: int) -> str:
+        memory = f"; --memory is {self._options.memory} MB" if self._options.memory else ""
         if self._timed_out:
-            return f"took longer than {self._options.timeout:g} s (--timeout): it hung, or waits for what a replay can't give"
+            bound = f"took longer than {self._options.timeout:g} s (--timeout)"
+            return f"{bound}: it hung, or waits for what a replay can't give{memory}"
         if status == 0:
             return "ended its process without a result"
-        memory = f"; --memory is {self._options.memory} MB" if self._options.memory else ""
         return f"its process {ended(status)}{memory if os.WIFSIGNALED(status) else ''}"
 
     def _judge(self) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from autoplayback.equalizer.verdict import Verdict
+from autoplayback.studio.executors import Worker
+from autoplayback.tape.values import inspect
 from tests.player.service import CONFIG, Service
 
 CODE = """
@@ -41,6 +43,11 @@ def operation(what):
 
 STATE = []
 """
+BOUND = """
+def bound():
+    import resource
+    return resource.getrlimit(resource.RLIMIT_DATA)[0]
+"""
 
 
 def service(folder: Path, whats: list[str], code: str = CODE) -> Service:
@@ -60,7 +67,7 @@ def test_each_cause_is_told_and_hurts_no_other(tmp_path: Path, isolation: str) -
         "exit": "status 7",
         "abort": "SIGABRT",
         "kill": "SIGKILL",
-        "memory": "out of memory",
+        "memory": "--memory",  # mostly 'out of memory'; where even that has no room, the interpreter gives up
     }
     whats = ["fine", *(what for cause in causes for what in (cause, "fine")), "noise", "thread", "fine"]
     made = service(tmp_path, whats)
@@ -77,6 +84,22 @@ def test_each_cause_is_told_and_hurts_no_other(tmp_path: Path, isolation: str) -
     assert "doing hang" in hung.reason
     assert "autoplayback/player" not in hung.reason
     assert "0x" not in hung.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_memory_bounds_a_tapes_process_and_not_its_host(tmp_path: Path) -> None:
+    """Which goes on, whatever its size: it has rehearsed, and loads the next tape."""
+    made = service(tmp_path, ["fine"], CODE.replace('    return what\n\nSTATE', '    return bound()\n\nSTATE') + BOUND)
+    [tape] = made.tapes()
+    worker = Worker(made.lane(memory=100), "0")
+    try:
+        played = worker.play(tape)
+        assert played.replay is not None, played.error
+        assert inspect(played.replay.outcome.value) == 100 << 20
+        [host] = Path(f"/proc/{worker._process.pid}/task/{worker._process.pid}/children").read_text().split()
+        assert "Max data size             unlimited" in Path(f"/proc/{host}/limits").read_text()
+    finally:
+        worker.stop()
 
 
 def test_tapes_share_no_state(tmp_path: Path) -> None:
