@@ -217,15 +217,15 @@ def _lane(
     from autoplayback.studio.executors import Lane
 
     task = Options(
-        str(_file(found).resolve()),
-        folder,
-        "",
-        tuple(sorted({summary.operation for summary in chosen})),
-        isolation,
-        timeout,
-        memory,
-        debug,
-        debugpy,
+        config=str(_file(found).resolve()),
+        workdir=folder,
+        scratch="",
+        operations=tuple(sorted({summary.operation for summary in chosen})),
+        isolation=isolation,
+        timeout=timeout,
+        memory=memory,
+        debug=debug,
+        debugpy=debugpy,
     )
     return Lane(task, python or sys.executable)
 
