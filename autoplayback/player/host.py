@@ -132,7 +132,7 @@ class Host:
         faulthandler.enable()
         if hasattr(signal, "SIGUSR1"):
             faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
-        herd, host = Herd(), os.getpid()
+        herd, host = Herd(self._options.processor if isolation == "fork" else None), os.getpid()
         framing.send(
             self._control,
             {
@@ -150,21 +150,17 @@ class Host:
             try:
                 session = self._ready(message["tape"], self._composition.targets())
             except (AutoplaybackError, OSError) as error:
-                framing.send(self._control, {"started": os.getpid()})
                 framing.send(self._results, {"error": str(error)})
                 framing.send(self._control, {"ended": 0})
                 continue
             if isolation == "spawn":
-                framing.send(self._control, {"started": os.getpid()})
                 self._last = True
-                self._bound()
-                self._end(self.play(session))
-            child = herd.fork()
-            if child == 0:
-                self._child(session, host)
+                self._play_out(session)
+            status = herd.send()
+            if status is None:
+                kernel.die_with_parent(host)
+                self._play_out(session)
             session.clock.stop()
-            framing.send(self._control, {"started": child})
-            _, status = os.waitpid(child, 0)
             framing.send(self._control, {"ended": status})
 
     def _rehearse(self) -> None:
@@ -191,9 +187,10 @@ class Host:
         session.clock.start()
         return session
 
-    def _child(self, session: Session, host: int) -> None:
+    def _play_out(self, session: Session) -> NoReturn:
+        """Replays a tape in a process which it ends with."""
         try:
-            kernel.die_with_parent(host)
+            framing.send(self._control, {"started": os.getpid()})
             self._bound()
             self._end(self.play(session))
         except BaseException:
@@ -288,7 +285,8 @@ class Host:
     def _surround(self, tape: Tape) -> None:
         """Gives the process the surroundings of one tape: environment variables, a scratch folder, randomness."""
         folder = os.path.join(self._options.scratch, SCRATCH)
-        os.makedirs(folder, exist_ok=True)
+        if not os.path.isdir(folder):  # to look costs less than to ask: the filter stops at each mkdir
+            os.makedirs(folder, exist_ok=True)
         tempfile.tempdir = folder
         variables = tape.environment.get("variables")
         wanted = dict(variables) if isinstance(variables, dict) else {}

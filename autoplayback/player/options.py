@@ -33,6 +33,8 @@ class Options:
     """One tape in the foreground: the terminal is the service's, and nothing is cut off by time."""
     debugpy: int = 0
     """The port that an editor attaches to; 0: none."""
+    processor: int | None = None
+    """The one of the machine's processors that the worker keeps to; None: any."""
     protocol: int = PROTOCOL
     extra: dict[str, Any] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ import signal
 import socket
 
 from autoplayback.originals import monotonic_ns
-from autoplayback.player import framing, seccomp
+from autoplayback.player import forking, framing, seccomp
 from autoplayback.player.guard import Guard
 from autoplayback.player.options import SCRATCH, Options
 from autoplayback.player.territory import Territory
@@ -130,8 +130,11 @@ class Supervisor:
     def _host_says(self, message: framing.Message) -> None:
         if "ready" in message:
             self._ready = True
+            forks = message["ready"]["isolation"] != "spawn"
             if self._guard is not None:
-                self._guard.ready(message["ready"]["reads"], forks=message["ready"]["isolation"] != "spawn")
+                self._guard.ready(message["ready"]["reads"], forks=forks)
+            if forks:
+                forking.keep_to(self._options.processor)
             message["ready"]["notes"] += self._at_import
             message["ready"]["output"] = self._take_tail()
             framing.send(self._runner, message)

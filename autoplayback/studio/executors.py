@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import random
 import shutil
 import socket
 import subprocess
@@ -43,7 +44,7 @@ class Lane:
     """What all workers of one version of the code have in common."""
 
     options: Options
-    """`scratch` is set per worker."""
+    """`scratch` and `processor` are set per worker."""
     python: str
     env: dict[str, str] = field(default_factory=dict)
     """On top of this process's environment."""
@@ -104,9 +105,11 @@ class WorkerFailed(AutoplaybackError):
 class Worker:
     """One worker process. Used by one thread; `stop` may come from any."""
 
-    def __init__(self, lane: Lane, seed: str, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, lane: Lane, seed: str, variables: Mapping[str, str] | None = None, processor: int | None = None
+    ) -> None:
         """Starts it; raises WorkerFailed. `seed` is its PYTHONHASHSEED; `variables` stand in its environment where this process's
-        has none: a service reads its settings as it is imported."""
+        has none: a service reads its settings as it is imported. Its tapes take turns on `processor`."""
         self._lane = lane
         self._scratch = tempfile.mkdtemp(prefix="autoplayback-")
         self._said: IO[bytes] | None = None if lane.options.debug else tempfile.TemporaryFile()  # noqa: SIM115  # closed by `stop`
@@ -117,7 +120,7 @@ class Worker:
         env = {name: value for name, value in os.environ.items() if not name.startswith("AUTOPLAYBACK")}
         env = {**(variables or {}), **env}
         env |= {"PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1", **lane.env}
-        options = replace(lane.options, scratch=self._scratch)
+        options = replace(lane.options, scratch=self._scratch, processor=None if lane.options.debug else processor)
         # A path is meant from here, not from the folder that the worker begins in.
         python = os.path.abspath(lane.python) if os.path.dirname(lane.python) else lane.python
         command = [python, "-c", BOOT, str(theirs.fileno()), json.dumps(options.plain())]
@@ -206,8 +209,14 @@ class Worker:
         return self._said.read()[-4096:].decode(errors="replace").strip()
 
 
-Idle = dict[tuple[Lane, str], Worker]
-"""Workers between two tapes, by the version of the code and the hash seed."""
+@dataclass(slots=True)
+class Seat:
+    """What one thread of a pool works with."""
+
+    processor: int | None
+    """For all of its workers, of which one is at work at a time."""
+    idle: dict[tuple[Lane, str], Worker] = field(default_factory=dict)
+    """Workers between two tapes, by the version of the code and the hash seed."""
 
 
 class Pool:
@@ -244,20 +253,21 @@ class Pool:
 
         Raises ConfigError where no worker can start by the user's doing.
         """
-        return self._all(tapes, lambda tape, workers: self._play(tape, self._lane, workers))
+        return self._all(tapes, lambda tape, seat: self._play(tape, self._lane, seat))
 
     def run_against(self, tapes: Iterable[Tape | Unreadable], base: Lane, rounds: int) -> Iterator[Trial | Unreadable]:
         """Replays each tape on `base` and on this lane in turn, `rounds` times, so that both meet the same machine."""
 
-        def tried(tape: Tape, workers: Idle) -> Trial:
-            pairs = [(self._play(tape, base, workers), self._play(tape, self._lane, workers)) for _ in range(rounds)]
+        def tried(tape: Tape, seat: Seat) -> Trial:
+            pairs = [(self._play(tape, base, seat), self._play(tape, self._lane, seat)) for _ in range(rounds)]
             return Trial(tape, tuple(head for _, head in pairs), tuple(before for before, _ in pairs))
 
         return self._all(tapes, tried)
 
-    def _all(self, tapes: Iterable[Tape | Unreadable], play: Callable[[Tape, Idle], Any]) -> Iterator[Any]:
+    def _all(self, tapes: Iterable[Tape | Unreadable], play: Callable[[Tape, Seat], Any]) -> Iterator[Any]:
         source = iter(tapes)
-        threads = [threading.Thread(target=self._work, args=(source, play), daemon=True) for _ in range(self._jobs)]
+        seats = map(Seat, processors(self._jobs))
+        threads = [threading.Thread(target=self._work, args=(source, play, seat), daemon=True) for seat in seats]
         for thread in threads:
             thread.start()
         left = len(threads)
@@ -271,33 +281,32 @@ class Pool:
             else:
                 yield result
 
-    def _work(self, source: Iterator[Tape | Unreadable], play: Callable[[Tape, Idle], Any]) -> None:
-        workers: Idle = {}
+    def _work(self, source: Iterator[Tape | Unreadable], play: Callable[[Tape, Seat], Any], seat: Seat) -> None:
         try:
             while not self._closed:
                 with self._source:
                     tape = next(source, None)
                 if tape is None:
                     break
-                self._results.put(tape if isinstance(tape, Unreadable) else play(tape, workers))
+                self._results.put(tape if isinstance(tape, Unreadable) else play(tape, seat))
         except BaseException as error:
             if not self._closed:
                 self._results.put(error)
         finally:
-            for worker in workers.values():
+            for worker in seat.idle.values():
                 self._end(worker)
             self._results.put(None)
 
-    def _play(self, tape: Tape, lane: Lane, workers: Idle) -> Played:
+    def _play(self, tape: Tape, lane: Lane, seat: Seat) -> Played:
         if (failure := self._failures.get(lane)) is not None:
             return Played(tape, None, str(failure))
-        seed = hash_seed(tape)
+        seed, workers = hash_seed(tape), seat.idle
         worker = workers.pop((lane, seed), None)
         try:
             if worker is None:
                 while len(workers) >= KEPT:
                     self._end(workers.pop(next(iter(workers))))
-                worker = self._start(lane, seed, recorded_variables(tape))
+                worker = self._start(lane, seed, recorded_variables(tape), seat.processor)
             played = worker.play(tape)
         except WorkerFailed as error:
             if worker is not None:
@@ -315,11 +324,11 @@ class Pool:
             workers[lane, seed] = worker
         return played
 
-    def _start(self, lane: Lane, seed: str, variables: Mapping[str, str]) -> Worker:
+    def _start(self, lane: Lane, seed: str, variables: Mapping[str, str], processor: int | None) -> Worker:
         with self._state:
             if self._closed:
                 raise WorkerFailed("the run was ended")
-            worker = Worker(lane, seed, variables)
+            worker = Worker(lane, seed, variables, processor)
             self._workers.add(worker)
         try:
             ready = worker.wait()
@@ -337,6 +346,15 @@ class Pool:
         worker.stop()
         with self._state:
             self._workers.discard(worker)
+
+
+def processors(jobs: int) -> list[int | None]:
+    """One for each job, beginning anywhere: two runs on one machine shall not choose the same few."""
+    if not hasattr(os, "sched_getaffinity"):
+        return [None] * jobs
+    ours = sorted(os.sched_getaffinity(0))
+    first = random.randrange(len(ours))
+    return [ours[(first + number) % len(ours)] for number in range(jobs)]
 
 
 def hash_seed(tape: Tape) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -60,13 +61,12 @@ def test_a_child_collects_its_own_garbage_and_the_host_that_of_many_tapes() -> N
         assert not gc.isenabled()
         left = []
         for _ in range(12):
-            if herd.fork() == 0:
+            if herd.send() is None:
                 assert gc.isenabled()
                 mine = weakref.ref(Knot())
                 gc.collect()
                 print(mine() is None, left and left[-1]() is not None, flush=True)
                 os._exit(0)
-            os.wait()
             left.append(weakref.ref(Knot()))
         print(sum(one() is not None for one in left))
         """
@@ -75,6 +75,54 @@ def test_a_child_collects_its_own_garbage_and_the_host_that_of_many_tapes() -> N
     assert children[0] == "True []"
     assert "True True" in children  # what the host has left behind is not the child's to collect
     assert uncollected == "3"
+
+
+def test_a_host_waits_for_its_child_and_says_how_it_ended() -> None:
+    said = run(
+        """
+        import os, signal
+        from autoplayback.player import forking
+        herd = forking.Herd()
+        for end in (lambda: os._exit(3), lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            status = herd.send()
+            if status is None: end()
+            print(os.WIFEXITED(status) and os.WEXITSTATUS(status), os.WIFSIGNALED(status) and os.WTERMSIG(status))
+        """
+    )
+    assert said.splitlines() == ["3 False", "False 9"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system gives no say in it")
+def test_a_host_keeps_to_one_processor_and_the_service_in_its_children_to_none() -> None:
+    said = run(
+        """
+        import os
+        from autoplayback.player import forking
+        everywhere = os.sched_getaffinity(0)
+        herd = forking.Herd(max(everywhere))
+        if herd.send() is None:
+            print(os.sched_getaffinity(0) == everywhere, flush=True)
+            os._exit(0)
+        print(os.sched_getaffinity(0) == {max(everywhere)})
+        """
+    )
+    assert said.splitlines() == ["True", "True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system gives no say in it")
+def test_a_processor_that_was_taken_away_is_done_without() -> None:
+    said = run(
+        """
+        import os
+        from autoplayback.player import forking
+        everywhere = os.sched_getaffinity(0)
+        herd = forking.Herd(1023)
+        if herd.send() is None:
+            os._exit(0)
+        print(os.sched_getaffinity(0) == everywhere)
+        """
+    )
+    assert said == "True"
 
 
 def test_a_rehearsal_answers_all_of_its_calls_and_leaves_plain_functions_behind() -> None:
