@@ -1,6 +1,7 @@
 """Which recorded call answers this one? In tiers, each recorded call once, and each match says which tier gave it.
 
-    exact      same target, same receiver, same canonical arguments: first recorded, first answered
+    exact      same target, same receiver, same arguments: to the byte, or else in their canonical form; first recorded, first
+               answered
     sibling    same target, same canonical arguments, on another object that was made alike (threads which each open a connection
                open them in any order); from then on the two objects have changed places
     relaxed    the same without the parameters that the config ignores, or by its `key:` parameters only
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from autoplayback.interception.target import Role, Target
@@ -54,8 +56,12 @@ class Group:
     target: Target
     calls: list[Call]
     taken: set[int] = field(default_factory=set)
+    verbatim: dict[tuple[int | None, bytes], deque[Call]] = field(default_factory=dict)
+    """By receiver and arguments as they are encoded: the same code asks in the same bytes."""
+    canonical: dict[Key, deque[Call]] | None = None
+    """By receiver and arguments in their canonical form, once somebody has asked in others."""
     by_bytes: dict[tuple[int | None, bytes], Key] = field(default_factory=dict)
-    exact: dict[Key, deque[Call]] = field(default_factory=dict)
+    """Canonical forms that are known."""
     siblings: dict[str, dict[Key, list[Call]]] = field(default_factory=dict)
     """By tier, the calls on handles by how those came to be."""
     relaxed: dict[Key, deque[Call]] | None = None
@@ -104,7 +110,7 @@ class Matcher:
             group = self._groups[target.name] = Group(target, calls)
             for call in calls:
                 receiver = self.same_handle(call.receiver)
-                group.exact.setdefault(self._exact(group, receiver, call.arguments, call), deque()).append(call)
+                group.verbatim.setdefault((receiver, call.arguments), deque()).append(call)
                 if target.role is Role.OUTPUT:
                     group.order.setdefault(receiver, deque()).append(call)
         return group
@@ -115,7 +121,7 @@ class Matcher:
         receiver = self.same_handle(receiver)
         if target.role is Role.OUTPUT:
             return self._output(group, receiver, arguments)
-        if (call := self._first(group, group.exact.get(self._exact(group, receiver, arguments)))) is not None:
+        if (call := self._exact(group, receiver, arguments)) is not None:
             return Found(call, "exact")
         if receiver is not None and (sibling := self._sibling(group, receiver, "exact", self._plain(target), arguments)):
             return sibling
@@ -145,14 +151,12 @@ class Matcher:
                     known.setdefault(freeze_arguments(note.arguments, maker.parameters), self._external[note.id])
         return known.get(freeze_arguments(arguments, maker.parameters)) if known else None
 
-    def used(self) -> int:
-        """How many recorded calls have answered."""
-        return sum(len(group.taken) for group in self._groups.values())
-
     def unused(self, tape: Tape) -> list[int]:
         """The recorded calls nobody asked for, by `seq`."""
-        taken = {seq for group in self._groups.values() for seq in group.taken}
-        return [call.seq for call in tape.calls if call.seq not in taken]
+        taken: set[int] = set()
+        for group in self._groups.values():
+            taken |= group.taken
+        return [] if len(taken) == len(tape.calls) else [call.seq for call in tape.calls if call.seq not in taken]
 
     def _sibling(self, group: Group, receiver: int, tier: str, read: Reading, arguments: bytes) -> Found | None:
         """The call that asked the same, as a tier reads it, of another handle which came to be in the same way."""
@@ -185,7 +189,9 @@ class Matcher:
                 group.taken.add(other.seq)
                 exchanged.append((mine, other))
                 receiver_of = self.same_handle(mine.receiver)
-                group.exact.setdefault(self._exact(group, receiver_of, mine.arguments, mine), deque()).appendleft(mine)
+                group.verbatim.setdefault((receiver_of, mine.arguments), deque()).appendleft(mine)
+                if group.canonical is not None:
+                    group.canonical.setdefault(self._key(group, receiver_of, mine.arguments, mine), deque()).appendleft(mine)
                 if group.target.role is Role.OUTPUT:
                     group.order.setdefault(receiver_of, deque()).appendleft(mine)
         return exchanged
@@ -217,7 +223,8 @@ class Matcher:
         return known
 
     def _output(self, group: Group, receiver: int | None, arguments: bytes) -> Found | None:
-        if (call := self._first(group, group.exact.get((receiver, arguments)))) is not None:
+        # What is sent can be large, and needn't match: the bytes will do.
+        if (call := self._first(group, group.verbatim.get((receiver, arguments)))) is not None:
             return Found(call, "exact")
         call = self._first(group, group.order.get(receiver))
         return None if call is None else Found(call, "order")
@@ -268,10 +275,17 @@ class Matcher:
                 return call
         return None
 
-    def _exact(self, group: Group, receiver: int | None, arguments: bytes, call: Call | None = None) -> Key:
-        """The key of the exact tier. What outputs send can be large, and needn't match: the bytes will do."""
-        if group.target.role is Role.OUTPUT:
-            return receiver, arguments
+    def _exact(self, group: Group, receiver: int | None, arguments: bytes) -> Call | None:
+        if (call := self._first(group, group.verbatim.get((receiver, arguments)))) is not None:
+            return call
+        if group.canonical is None:
+            group.canonical = {}
+            for call in group.calls:
+                key = self._key(group, self.same_handle(call.receiver), call.arguments, call)
+                group.canonical.setdefault(key, deque()).append(call)
+        return self._first(group, group.canonical.get(self._key(group, receiver, arguments)))
+
+    def _key(self, group: Group, receiver: int | None, arguments: bytes, call: Call | None = None) -> Key:
         known = group.by_bytes.get((receiver, arguments))
         if known is None:
             known = (receiver, self._arguments(group.target, arguments, call))
@@ -301,7 +315,8 @@ class Matcher:
         return values
 
 
-def former_names(target: Target) -> list[str]:
+@lru_cache(maxsize=4096)
+def former_names(target: Target) -> tuple[str, ...]:
     """The name of a target and, from `was:`, its older ones; of a handle's method, those of its maker's."""
     names = [target.name]
     alias = getattr(target.settings, "alias", None)
@@ -313,7 +328,7 @@ def former_names(target: Target) -> list[str]:
     default = f"{target.module}:{target.qualname}"
     if default not in names:
         names.append(default)  # recorded before it was given an alias
-    return names
+    return tuple(names)
 
 
 def relaxation(target: Target) -> tuple[frozenset[str], frozenset[str] | None]:
