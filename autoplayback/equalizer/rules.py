@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from autoplayback.config import paths
 from autoplayback.config.paths import Kind, Segment, State
@@ -119,11 +119,14 @@ def _overridden(entries: dict[str, _Option], later: dict[str, _Option]) -> None:
         entries[path] = option
 
 
+_NOTHING: Final = Compare()
+
+
 def merged(*compares: Compare | None) -> Compare:
     """Several levels of rules as one, the later going before the earlier: global, operation, suite."""
-    given = [compare for compare in compares if compare is not None]
-    if len(given) == 1:
-        return given[0]
+    given = [compare for compare in compares if compare is not None and compare != _NOTHING]
+    if len(given) <= 1:
+        return given[0] if given else _NOTHING
     tolerance: dict[str, Tolerance] = {}
     key: dict[str, str] = {}
     metrics: dict[str, Metric] = {}

@@ -218,7 +218,7 @@ class Host:
         self._sandbox.off()
         replay = session.finished(self._sandbox.boundary)
         assert replay is not None
-        self._end({"tape": payload.drafted(replay).data})
+        self._end({"tape": payload.packed(replay)})
 
     def _flush(self) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -230,7 +230,7 @@ class Host:
     def play(self, session: Session) -> framing.Message:
         """Replays one tape in this process: the message for the runner."""
         try:
-            return {"tape": payload.drafted(self._replay(session)).data}
+            return {"tape": payload.packed(self._replay(session))}
         except AutoplaybackError as error:
             return {"error": str(error)}
         except MemoryError:

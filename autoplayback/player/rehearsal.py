@@ -72,4 +72,4 @@ def _recorded(operation: Target, question: Target, message: Target) -> bytes:
         call = draft.call(target, None, encode.arguments(args, kwargs))
         call.end, call.value = End.RETURNED, encode.encode(answer)
     draft.end, draft.value = End.RETURNED, encode.encode({})
-    return payload.drafted(draft).data
+    return payload.packed(draft)

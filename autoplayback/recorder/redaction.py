@@ -60,9 +60,11 @@ class Redactor:
         made = self.redact(tape)
         return None if made is tape else made
 
-    def redact(self, tape: Tape) -> Tape:
-        """The tape without its secrets; the same object where it has none."""
-        documents = b"\n".join(_documents(tape))
+    def redact(self, tape: Tape, recorded: Tape | None = None) -> Tape:
+        """The tape without its secrets; the same object where it has none. That the replay of a `recorded` tape has some is asked
+        only of documents which don't stand there too: those were looked at when it was recorded."""
+        known = frozenset(_documents(recorded)) if recorded is not None else ()
+        documents = b"\n".join([document for document in _documents(tape) if document not in known])
         names = self._named(tuple(_names(tape)))
         if not (names or self._suspect(documents)):
             return tape
@@ -276,11 +278,13 @@ def _documents(tape: Tape) -> Iterator[bytes]:
     yield tape.receiver or b""
     yield tape.arguments
     yield tape.outcome.value
-    yield whole(tape.outcome.items or ())
+    if tape.outcome.items:
+        yield whole(tape.outcome.items)
     for call in tape.calls:
         yield call.arguments
         yield call.outcome.value
-        yield whole(call.outcome.items or ())
+        if call.outcome.items:
+            yield whole(call.outcome.items)
     for handle in tape.handles:
         yield handle.arguments
     for key, note in tape.notes:

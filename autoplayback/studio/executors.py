@@ -48,7 +48,7 @@ class Lane:
     python: str
     env: dict[str, str] = field(default_factory=dict)
     """On top of this process's environment."""
-    finish: Callable[[Tape], Tape] = lambda tape: tape
+    finish: Callable[[Tape, Tape], Tape] = lambda replay, recorded: replay
     """Takes its secrets off a replay's tape, as they were taken off the recorded one."""
 
 
@@ -174,7 +174,7 @@ class Worker:
         if "tape" not in result:
             return Played(tape, None, result["error"], output)
         try:
-            replayed = self._lane.finish(payload.load(result["tape"]))
+            replayed = self._lane.finish(payload.load(result["tape"]), tape)
         except TapeError as error:
             return Played(tape, None, f"the replay's own tape can't be read: {error}", output)
         return Played(tape, with_refused(replayed, result["refused"]), "", output)

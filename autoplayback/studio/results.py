@@ -200,7 +200,7 @@ def failure(tape: str, operation: str, reason: str, *, recorded: Tape | Summary 
 
 
 def _when(nanoseconds: int) -> str:
-    return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 _KNOWN = frozenset(

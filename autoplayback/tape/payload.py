@@ -57,8 +57,28 @@ class Rendered(NamedTuple):
         return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
 
-def drafted(draft: Draft) -> Rendered:
+def packed(draft: Draft) -> bytes:
     """The payload of a draft's tape: what `dump(draft.tape())` gives, without the values in between."""
+    return _serialized(_of_draft(draft)[0])
+
+
+def drafted(draft: Draft) -> Rendered:
+    """The same, with what went into it."""
+    payload, targets, calls = _of_draft(draft)
+    outcome = payload["outcome"]
+    documents = [payload["arguments"], outcome[1], *map(_ASKED, calls), *map(_VALUE, calls)]
+    documents += [arguments for *_, arguments in payload["handles"]]
+    documents += [note for _, note in payload["notes"]]
+    if payload["receiver"]:
+        documents.append(payload["receiver"])
+    streams = [items for items in (outcome[2], *map(_ITEMS, calls)) if items]
+    names = [name for name, _ in payload["notes"]]
+    pieces = _cut(payload) if draft.size >= LARGE else [_serialized(payload)]
+    return Rendered(pieces, targets, documents, streams, names, payload["metadata"], draft.environment)
+
+
+def _of_draft(draft: Draft) -> tuple[dict[str, Any], list[TargetNote], list[tuple[Any, ...]]]:
+    """Its payload, still as a map, and the targets and calls in that."""
     numbers = _Numbers({draft.target: 0})
     # A list grows while late threads still append to it: taken once, so that all parts of the payload agree. An `End` goes in as
     # its plain text, since packing a member of an enumeration costs as much as the rest of a call.
@@ -69,16 +89,7 @@ def drafted(draft: Draft) -> Rendered:
     calls.sort()  # by their numbers, of which there are no two alike
     targets = [target.note for target in numbers]
     outcome = (draft.end._value_, draft.value, draft.items)
-    payload = _payload(draft, outcome, targets, calls, tuple(dict.fromkeys(draft.encoder.opaque)))
-    documents = [payload["arguments"], outcome[1], *map(_ASKED, calls), *map(_VALUE, calls)]
-    documents += [arguments for *_, arguments in payload["handles"]]
-    documents += [note for _, note in payload["notes"]]
-    if payload["receiver"]:
-        documents.append(payload["receiver"])
-    streams = [items for items in (outcome[2], *map(_ITEMS, calls)) if items]
-    names = [name for name, _ in payload["notes"]]
-    pieces = _cut(payload) if draft.size >= LARGE else [_serialized(payload)]
-    return Rendered(pieces, targets, documents, streams, names, payload["metadata"], draft.environment)
+    return _payload(draft, outcome, targets, calls, tuple(dict.fromkeys(draft.encoder.opaque))), targets, calls
 
 
 class _Numbers(dict[Any, int]):
@@ -236,6 +247,12 @@ class _Loader:
             raise TapeError("a note without a key")
         return entry[0], entry[1]
 
+    def match(self, entry: Any) -> tuple[int, int, str]:
+        if type(entry) is not list or tuple(map(type, entry)) != _MATCH:
+            _checked(entry, "a match", int, int, str)
+        new, old, tier = entry
+        return new, old, tier
+
     def texts(self, entry: list[Any]) -> tuple[str, ...]:
         if not all(type(item) is str for item in entry):
             raise TapeError("a list of something else than text")
@@ -245,7 +262,7 @@ class _Loader:
         known = _known(entry, Playback, "a playback")
         known["misses"] = tuple([Miss(**_known(miss, Miss, "a miss")) for miss in _list(known.get("misses", []))])
         known["unused_calls"] = tuple(_list(known.get("unused_calls", [])))
-        known["matched"] = tuple([tuple(_checked(match, "a match", int, int, str)) for match in _list(known.get("matched", []))])
+        known["matched"] = tuple([self.match(entry) for entry in _list(known.get("matched", []))])
         known["lanes"] = tuple(_list(known.get("lanes", [])))
         known["boundary"] = self.texts(_list(known.get("boundary", [])))
         return Playback(**known)
@@ -262,6 +279,7 @@ def _outcome(end: str, value: bytes, items: list[Any] | None) -> Outcome:
 _CALLS: Final = {
     (int, int, receiver, bytes, str, bytes, items, int, int) for receiver in (int, type(None)) for items in (list, type(None))
 }
+_MATCH: Final = (int, int, str)
 _BY_VALUE: Final = {end.value: end for end in End}
 _SIMPLE: Final = {"int": int, "str": str, "bool": bool}
 

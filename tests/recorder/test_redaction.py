@@ -145,6 +145,14 @@ def test_redacting_twice_changes_nothing():
     assert payload.dump(Redactor().redact(once)) == payload.dump(once)
 
 
+def test_of_a_replay_only_what_the_recorded_tape_does_not_hold_is_looked_at():
+    """A rule that is younger than the tape makes no difference where there is none; what is new is hidden as ever."""
+    recorded = tape({"password": SECRET}, result="fine")
+    assert Redactor().redact(replace(recorded, id="02"), recorded) == replace(recorded, id="02")
+    replay = tape({"password": SECRET}, result={"api_key": SECRET[::-1]})
+    assert SECRET[::-1].encode() not in payload.dump(Redactor().redact(replay, recorded))
+
+
 def test_headers_and_cookies_keep_their_form():
     """Code that splits them goes on working on the tokens."""
     import base64
