@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from autoplayback.config.nearest import suggestion
@@ -97,11 +98,11 @@ def drive(entry: Entry, tape: Tape, trust: Trust) -> None:
     call, args, kwargs = prepared(entry, tape, trust)
     try:
         outcome = call(*args, **kwargs)
-        if inspect.iscoroutine(outcome):
+        if isinstance(outcome, CoroutineType):
             _run(outcome)
-        elif inspect.isgenerator(outcome):
+        elif isinstance(outcome, GeneratorType):
             _read(outcome, tape)
-        elif inspect.isasyncgen(outcome):
+        elif isinstance(outcome, AsyncGeneratorType):
             _run(_aread(outcome, tape))
     except KeyboardInterrupt:
         raise  # of somebody at the terminal (--debug)

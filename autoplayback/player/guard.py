@@ -96,6 +96,8 @@ class Guard:
         self._known: dict[str, bool] = {}
         self._operating = 0
         """The process whose operation is running."""
+        self.playing = 0
+        """The process that plays a tape, as far as it has said so; its first thread has the same number."""
         self._through = 0
         """Calls under way that may read what they need."""
         self._reads: dict[str, None] = {}
@@ -113,7 +115,7 @@ class Guard:
         name, args = attempt.name, attempt.arguments
         if name in OPENS:
             return self._open(attempt)
-        process = self._host if attempt.thread == self._host else group(attempt.thread)
+        process = attempt.thread if attempt.thread in (self._host, self.playing) else group(attempt.thread)
         if name == "landlock_restrict_self":
             self._told(process, args[1])
             return None

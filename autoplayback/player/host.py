@@ -298,7 +298,8 @@ class Host:
                 os.environ[name] = value
             else:
                 os.environ.pop(name, None)
-        os.environ["TMPDIR"] = folder
+        if os.environ.get("TMPDIR") != folder:
+            os.environ["TMPDIR"] = folder
         randomness.freeze(tape)
 
     def _begin(self) -> None:

@@ -21,12 +21,12 @@ SUPPORTED = MACHINE in ("x86_64", "aarch64") and sys.byteorder == "little"
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def syscall(number: int, *args: object) -> int:
-    """A raw system call; -1 where it failed, with the reason in `errno()`."""
+def syscall(number: int, *args: int) -> int:
+    """A raw system call, pointers as their addresses; -1 where it failed, with the reason in `errno()`."""
     if _libc is None:
         return -1
-    # Pointers must travel whole: a plain Python int would be cut to a C int.
-    return int(_libc.syscall(ctypes.c_long(number), *(ctypes.c_long(a) if isinstance(a, int) else a for a in args)))
+    # Addresses must travel whole: a plain Python int would be cut to a C int.
+    return int(_libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, args)))
 
 
 def errno() -> int:

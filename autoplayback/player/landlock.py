@@ -37,7 +37,7 @@ def abi() -> int:
     """The kernel's version of Landlock; 0 or less where it has none."""
     if not kernel.SUPPORTED:
         return 0
-    return kernel.syscall(_CREATE, ctypes.c_void_p(None), 0, 1)
+    return kernel.syscall(_CREATE, 0, 0, 1)
 
 
 class _Ruleset(ctypes.Structure):
@@ -55,7 +55,7 @@ def ruleset(handled: int, allowed: Iterable[str], partly: Iterable[str] = (), pa
     if abi() < 1:
         return None
     attributes = _Ruleset(handled)
-    rules = kernel.syscall(_CREATE, ctypes.byref(attributes), ctypes.sizeof(attributes), 0)
+    rules = kernel.syscall(_CREATE, ctypes.addressof(attributes), ctypes.sizeof(attributes), 0)
     if rules < 0:
         return None
     for path, access in [*((path, handled) for path in allowed), *((path, part) for path in partly)]:
@@ -65,7 +65,7 @@ def ruleset(handled: int, allowed: Iterable[str], partly: Iterable[str] = (), pa
             continue  # isn't there, so nothing to allow
         folder = os.path.isdir(path)
         rule = _Beneath(access if folder else access & _FILE_ONLY, beneath)
-        kernel.syscall(_ADD, rules, 1, ctypes.byref(rule), 0)
+        kernel.syscall(_ADD, rules, 1, ctypes.addressof(rule), 0)
         os.close(beneath)
     return rules
 

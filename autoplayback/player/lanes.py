@@ -14,6 +14,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._of: list[int] = []
+        self._entered = 0
+        """The thread that entered the operation."""
         # Weak: a finished task must go when the service lets go of it, with whatever its result holds. Threads themselves, since
         # their numbers are given to others again.
         self._known: MutableMapping[Hashable, int] = WeakKeyDictionary()
@@ -21,11 +23,13 @@ class Lanes:
 
     def enter(self) -> None:
         """Notes who is about to run the operation."""
+        self._entered = threading.get_ident()
         self._lane()
 
     def note(self) -> None:
         """Notes who makes the next call."""
-        self._of.append(self._lane())
+        alone = threading.get_ident() == self._entered and "asyncio" not in sys.modules
+        self._of.append(0 if alone else self._lane())
 
     def _lane(self) -> int:
         key = _task() or threading.current_thread()  # gevent's, where it has taken threads over: a greenlet's

@@ -120,9 +120,8 @@ def install(channel: int, own_ipc: bool) -> int | None:
     if not kernel.SUPPORTED or not kernel.no_new_privileges():
         return None
     code = program(channel, own_ipc)
-    listener = kernel.syscall(
-        SECCOMP[kernel.MACHINE], _SET_MODE_FILTER, _NEW_LISTENER, ctypes.byref(_Program(len(code) // 8, code))
-    )
+    filter_program = _Program(len(code) // 8, code)
+    listener = kernel.syscall(SECCOMP[kernel.MACHINE], _SET_MODE_FILTER, _NEW_LISTENER, ctypes.addressof(filter_program))
     return listener if listener >= 0 else None
 
 

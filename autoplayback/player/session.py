@@ -122,8 +122,9 @@ class Session:
         self, target: Target, receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> AnsweredPassage | MissingPassage:
         """Answers one call from the tape. Raises Diverged where nothing on it does."""
-        if any(isinstance(argument, Diverged) for argument in args):
-            return AnsweredPassage(self.scope.muted, Answer())  # an __exit__ that our own exception passes through: let it pass
+        for argument in args:
+            if type(argument) is Diverged:  # an __exit__ that our own exception passes through: let it pass
+                return AnsweredPassage(self.scope.muted, Answer())
         draft = self.draft
         original = (receiver, args, kwargs)
         if target.codec is not None:
@@ -200,7 +201,7 @@ class Session:
             return None
         self.scope.closed = True
         unused = self._matcher.unused(self.tape)
-        unanswered = sum(1 for miss in self.misses if miss.kind != "undeclared")
+        unanswered = sum(miss.kind != "undeclared" for miss in self.misses) if self.misses else 0
         self.draft.playback = Playback(
             self._answered,
             len(unused),
@@ -216,7 +217,8 @@ class Session:
             raised=self.raised_at,
             lanes=self._lanes.told(),
         )
-        self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
+        if self._handles:
+            self.draft.handles = [note for note in self.tape.handles if note.id in self._handles]
         return self.draft
 
     def _swap(self, handle: Any, number: int) -> None:

@@ -140,6 +140,8 @@ class Supervisor:
             framing.send(self._runner, message)
         elif "started" in message:
             self._child = message["started"]
+            if self._guard is not None:
+                self._guard.playing = self._child
             if self._options.timeout and not self._options.debug:
                 self._deadline = _now() + self._options.timeout
         elif "fatal" in message:

@@ -86,7 +86,7 @@ class Waits:
 
     def others(self) -> bool:
         """Whether another thread waits for its time to come."""
-        return any(thread != threading.get_native_id() for thread in self._waiting)
+        return bool(self._waiting) and any(thread != threading.get_native_id() for thread in self._waiting)
 
     def alone(self) -> bool:
         """Whether this process has no other thread, of Python's or of a library's."""
