@@ -4,18 +4,19 @@ others."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import partial
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import ormsgpack
 
 from autoplayback.errors import TapeError
 from autoplayback.originals import random_bytes
 from autoplayback.tape.draft import Draft
 from autoplayback.tape.migrations import VERSION, migrated
-from autoplayback.tape.model import Call, End, HandleNote, Miss, Outcome, Playback, Tape, TargetNote
+from autoplayback.tape.model import Call, End, HandleNote, Outcome, Playback, Tape, TargetNote
 from autoplayback.tape.wire import bin_head
 
 LARGE: Final = 64 << 10
@@ -161,12 +162,26 @@ _pack: Final = partial(ormsgpack.packb, option=ormsgpack.OPT_NON_STR_KEYS)
 def load(data: bytes) -> Tape:
     """The tape of a payload; TapeError where it isn't one, NewerFormat where a later version wrote it."""
     try:
-        payload = ormsgpack.unpackb(data)
+        payload = _typed(data)
+        if payload.version != VERSION:
+            payload = _older(data)
+    except _UNREADABLE:
+        payload = _older(data)
+    return _tape(payload)
+
+
+def _older(data: bytes) -> _Payload:
+    """A payload of an earlier version, as this one's; also says what is wrong with one that can't be read."""
+    try:
+        payload = ormsgpack.unpackb(data, option=ormsgpack.OPT_NON_STR_KEYS)
     except (ValueError, TypeError) as error:
         raise TapeError(f"not a tape's payload: {error}") from None
     if type(payload) is not dict:
         raise TapeError("not a tape's payload: no map")
-    return _Loader(migrated(payload)).tape()
+    try:
+        return _typed(_serialized(migrated(payload)))
+    except _UNREADABLE as error:
+        raise TapeError(f"a tape of another form: {error}") from None
 
 
 def _cleaned(value: Any) -> Any:
@@ -185,132 +200,90 @@ def _cleaned(value: Any) -> Any:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-class _Loader:
-    """Takes a payload apart, checking each field's type on the way."""
-
-    def __init__(self, payload: dict[str, Any]) -> None:
-        self.payload = payload
-        self.targets: list[TargetNote] = []
-
-    def tape(self) -> Tape:
-        self.targets = [self.target(entry) for entry in self.get("targets", list)]
-        if not self.targets:
-            raise TapeError("a tape without targets")
-        playback = self.payload.get("playback")
-        return Tape(
-            id=self.get("id", str), operation=self.get("operation", str), target=self.targets[0], shape=self.get("shape", str),
-            started=self.get("started", int), duration=self.get("duration", int), seed=self.seed(),
-            receiver=self.get("receiver", bytes, type(None)), arguments=self.get("arguments", bytes),
-            calls=tuple([self.call(entry) for entry in self.get("calls", list)]), outcome=self.outcome(self.get("outcome", list)),
-            metadata=self.get("metadata", dict), environment=self.get("environment", dict),
-            notes=tuple([self.note(entry) for entry in self.get("notes", list)]),
-            handles=tuple([self.handle(entry) for entry in self.get("handles", list)]),
-            opaque=self.texts(self.get("opaque", list)),
-            playback=None if playback is None else self.playback(playback),
-        )
-
-    def get(self, name: str, *kinds: type) -> Any:
-        value = self.payload.get(name, self)
-        if value is self:
-            raise TapeError(f"a tape without {name!r}")
-        if type(value) not in kinds:
-            raise TapeError(f"a tape whose {name!r} is {type(value).__name__}")
-        return value
-
-    def seed(self) -> int:
-        seed = self.get("seed", int, str)
-        if type(seed) is str and not (len(seed) < 1000 and seed.lstrip("-").isdecimal()):
-            raise TapeError("a tape whose seed is no number")
-        return int(seed)
-
-    def target(self, entry: Any) -> TargetNote:
-        name, role, module, qualname, parameters = _checked(entry, "a target", str, str, str, str, list)
-        return TargetNote(name, role, module, qualname, tuple([tuple(_checked(p, "a parameter", str, int)) for p in parameters]))
-
-    def call(self, entry: Any) -> Call:
-        # By far the most of a tape's parts, and loaded by each side of a replay: looked at in one stroke where all is well.
-        if type(entry) is not list or tuple(map(type, entry)) not in _CALLS:
-            _checked(entry, "a call", int, int, (int, type(None)), bytes, str, bytes, (list, type(None)), int, int)
-        seq, target, receiver, arguments, end, value, items, started, duration = entry
-        if not 0 <= target < len(self.targets):
-            raise TapeError("a call of a target that isn't on the tape")
-        return Call(seq, self.targets[target], receiver, arguments, _outcome(end, value, items), started, duration)
-
-    def outcome(self, entry: Any) -> Outcome:
-        return _outcome(*_checked(entry, "an outcome", str, bytes, (list, type(None))))
-
-    def handle(self, entry: Any) -> HandleNote:
-        return HandleNote(*_checked(entry, "a handle", int, str, str, (int, type(None)), bytes))
-
-    def note(self, entry: Any) -> tuple[str, Any]:
-        if type(entry) is not list or len(entry) != 2 or type(entry[0]) is not str:
-            raise TapeError("a note without a key")
-        return entry[0], entry[1]
-
-    def match(self, entry: Any) -> tuple[int, int, str]:
-        if type(entry) is not list or tuple(map(type, entry)) != _MATCH:
-            _checked(entry, "a match", int, int, str)
-        new, old, tier = entry
-        return new, old, tier
-
-    def texts(self, entry: list[Any]) -> tuple[str, ...]:
-        if not all(type(item) is str for item in entry):
-            raise TapeError("a list of something else than text")
-        return tuple(entry)
-
-    def playback(self, entry: Any) -> Playback:
-        known = _known(entry, Playback, "a playback")
-        known["misses"] = tuple([Miss(**_known(miss, Miss, "a miss")) for miss in _list(known.get("misses", []))])
-        known["unused_calls"] = tuple(_list(known.get("unused_calls", [])))
-        known["matched"] = tuple([self.match(entry) for entry in _list(known.get("matched", []))])
-        known["lanes"] = tuple(_list(known.get("lanes", [])))
-        known["boundary"] = self.texts(_list(known.get("boundary", [])))
-        return Playback(**known)
+class _Target(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    name: str
+    role: str
+    module: str
+    qualname: str
+    parameters: tuple[tuple[str, int], ...]
 
 
-def _outcome(end: str, value: bytes, items: list[Any] | None) -> Outcome:
-    if end not in _BY_VALUE:
-        raise TapeError(f"an outcome that is {end!r}")
-    if items is not None and not all(type(item) is bytes for item in items):
-        raise TapeError("a stream of something else than documents")
-    return Outcome(_BY_VALUE[end], value, None if items is None else tuple(items))
+class _Outcome(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    end: End
+    value: bytes
+    items: tuple[bytes, ...] | None
 
 
-_CALLS: Final = {
-    (int, int, receiver, bytes, str, bytes, items, int, int) for receiver in (int, type(None)) for items in (list, type(None))
-}
-_MATCH: Final = (int, int, str)
-_BY_VALUE: Final = {end.value: end for end in End}
-_SIMPLE: Final = {"int": int, "str": str, "bool": bool}
+class _Call(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    seq: int
+    target: int
+    receiver: int | None
+    arguments: bytes
+    end: End
+    value: bytes
+    items: tuple[bytes, ...] | None
+    started: int
+    duration: int
 
 
-def _known(entry: Any, cls: Any, what: str) -> dict[str, Any]:
-    """The fields of a dataclass in a map; those it doesn't know are left out."""
-    if type(entry) is not dict:
-        raise TapeError(f"{what} that is no map")
-    result = {}
-    for field in fields(cls):
-        if field.name in entry:
-            kind = _SIMPLE.get(str(field.type))
-            if kind is not None and type(entry[field.name]) is not kind:
-                raise TapeError(f"{what} whose {field.name!r} is {type(entry[field.name]).__name__}")
-            result[field.name] = entry[field.name]
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise TapeError(f"{what} without {field.name!r}")
-    return result
+class _Handle(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    id: int
+    name: str
+    type: str
+    made_by: int | None
+    arguments: bytes
 
 
-def _list(value: Any) -> list[Any]:
-    if type(value) is not list:
-        raise TapeError("no list where one should be")
-    return value
+class _Payload(msgspec.Struct, gc=False):
+    """What FORMAT.md says of a payload, for msgspec to check. A later autoplayback may add what this one needn't know."""
+
+    version: int
+    id: str
+    operation: str
+    shape: str
+    started: int
+    duration: int
+    seed: int | str
+    receiver: bytes | None
+    arguments: bytes
+    outcome: _Outcome
+    targets: list[_Target]
+    calls: list[_Call]
+    handles: list[_Handle]
+    metadata: dict[Any, Any]
+    environment: dict[Any, Any]
+    notes: tuple[tuple[str, Any], ...]
+    opaque: tuple[str, ...]
+    playback: Playback | None = None
 
 
-def _checked(entry: Any, what: str, *kinds: type | tuple[type, ...]) -> list[Any]:
-    """The parts of an entry, each of the type it should have."""
-    if type(entry) is not list or len(entry) != len(kinds):
-        raise TapeError(f"{what} of another form")
-    for part, kind in zip(entry, kinds, strict=True):
-        if type(part) is not kind and not (type(kind) is tuple and type(part) in kind):
-            raise TapeError(f"{what} with {type(part).__name__} out of place")
-    return entry
+_typed: Final = msgspec.msgpack.Decoder(_Payload).decode
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+def _tape(payload: _Payload) -> Tape:
+    targets = [TargetNote(t.name, t.role, t.module, t.qualname, t.parameters) for t in payload.targets]
+    if not targets:
+        raise TapeError("a tape without targets")
+    outcome = payload.outcome
+    return Tape(
+        id=payload.id, operation=payload.operation, target=targets[0], shape=payload.shape, started=payload.started,
+        duration=payload.duration, seed=_seed(payload.seed), receiver=payload.receiver, arguments=payload.arguments,
+        calls=tuple([_call(c, targets) for c in payload.calls]), outcome=Outcome(outcome.end, outcome.value, outcome.items),
+        metadata=payload.metadata, environment=payload.environment, notes=payload.notes,
+        handles=tuple([HandleNote(h.id, h.name, h.type, h.made_by, h.arguments) for h in payload.handles]),
+        opaque=payload.opaque, playback=payload.playback,
+    )  # fmt: skip
+
+
+def _call(call: _Call, targets: list[TargetNote]) -> Call:
+    if not 0 <= call.target < len(targets):
+        raise TapeError("a call of a target that isn't on the tape")
+    outcome = Outcome(call.end, call.value, call.items)
+    return Call(call.seq, targets[call.target], call.receiver, call.arguments, outcome, call.started, call.duration)
+
+
+def _seed(seed: int | str) -> int:
+    if isinstance(seed, str) and not (len(seed) < 1000 and seed.lstrip("-").isdecimal()):
+        raise TapeError("a tape whose seed is no number")
+    return int(seed)
