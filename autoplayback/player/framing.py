@@ -64,6 +64,9 @@ class Inbox:
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """Takes bytes in, gives the frames that are now whole."""
+        if not self._buffer and len(data) >= _HEAD.size and len(data) == _HEAD.size + _HEAD.unpack_from(data)[0]:
+            yield _load(data[_HEAD.size :])  # nearly always: one frame arrives at a time, and whole
+            return
         self._buffer += data
         while len(self._buffer) >= _HEAD.size:
             size = _HEAD.unpack_from(self._buffer)[0]

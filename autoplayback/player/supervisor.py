@@ -65,7 +65,9 @@ class Supervisor:
             events = self._poll.poll(wait)
             if not events and self._deadline is not None:
                 self._out_of_time()
-            for fd, _ in sorted(events, key=lambda event: event[0] == self._channel.fileno()):
+            if len(events) > 1:
+                events.sort(key=lambda event: event[0] == self._channel.fileno())
+            for fd, _ in events:
                 self._handle(fd)
 
     def stop(self) -> None:
