@@ -12,7 +12,7 @@ from typing import IO
 from autoplayback.errors import CassetteError
 from autoplayback.originals import open as real_open
 from autoplayback.originals import process_id
-from autoplayback.reports import failure, junit, markdown
+from autoplayback.reports import failure, markdown
 from autoplayback.studio.results import Result
 from autoplayback.studio.tally import Summary
 
@@ -35,6 +35,8 @@ class Wanted:
 def write(wanted: Wanted, results: Callable[[], Iterable[Result]], summary: Summary, *, strict: bool = False) -> None:
     """Writes each file; `results` is called once for each of them, as not all results of a long run need fit into memory."""
     if wanted.junit:
+        from autoplayback.reports import junit  # xml.sax takes in urllib and http.client
+
         with _whole(wanted.junit) as stream:
             junit.write(stream, results(), strict=strict)
     if wanted.markdown:
