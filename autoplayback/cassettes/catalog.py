@@ -61,6 +61,12 @@ class Catalog:
         with self._connected() as db:
             return dict(db.execute("SELECT name, stamp FROM segments"))
 
+    def stamp(self, segment: str) -> str:
+        """The stamp of one of them; empty where it isn't known."""
+        with self._connected() as db:
+            row = db.execute("SELECT stamp FROM segments WHERE name = ?", (segment,)).fetchone()
+        return str(row[0]) if row else ""
+
     def update(self, put: Iterable[tuple[str, str, Sequence[Located]]], drop: Iterable[str] = ()) -> None:
         """Forgets the segments in `drop`, then takes in (name, stamp, rows) of each of `put`, each whole or not at all.
 

@@ -16,11 +16,13 @@ from autoplayback.cassettes.packing import pack, unpack
 from autoplayback.cassettes.protocol import Problem, only
 from autoplayback.cassettes.query import Query
 from autoplayback.errors import CassetteError, NewerFormat, TapeError, TapeNotFound
-from autoplayback.originals import open
+from autoplayback.originals import open, time_ns
 from autoplayback.tape import segment
 from autoplayback.tape.model import Summary, Tape
 from autoplayback.tape.segment import Entry, EntryWriter, Located, Scan
 
+GRAIN = 2_000_000_000
+"""Nanoseconds within which a file system may give two changes of a folder the same time."""
 SEAL_BYTES = 8 << 20
 
 
@@ -38,6 +40,8 @@ class FolderCassette:
         self._service = service
         self._catalog = Catalog(self.url)
         self._live: dict[str, tuple[Path, Located]] = {}
+        self._buried: tuple[int, frozenset[str]] | None = None
+        """The folder's time, and the tapes on tombstones then."""
 
     def summaries(self, query: Query | None = None) -> Iterator[Summary]:
         """The tapes that a query finds, newest first, those of running recorders included."""
@@ -208,7 +212,7 @@ class FolderCassette:
 
     def _locate(self, tape_id: str) -> tuple[Path, Located]:
         for attempt in range(2):
-            if attempt or not self._catalog.segments():
+            if attempt:
                 self._synchronise()
             if tape_id in self._live:
                 return self._live[tape_id]
@@ -219,7 +223,14 @@ class FolderCassette:
         raise TapeNotFound(self.url, f"there is no tape {tape_id}; `autoplayback list` shows those there are")
 
     def _gone(self) -> frozenset[str]:
-        return frozenset().union(*tombstones.standing(self.folder).values())
+        """The tapes on tombstones, which each load asks for: looked up again when something in the folder has changed."""
+        changed = os.stat(self.folder).st_mtime_ns
+        if self._buried is None or self._buried[0] != changed:
+            found = frozenset().union(*tombstones.standing(self.folder).values())
+            # Right after a change another one may leave the same time.
+            self._buried = (changed, found) if time_ns() - changed > GRAIN else None
+            return found
+        return self._buried[1]
 
     def _add(self, tapes: Iterable[Tape]) -> int:
         packer, added = EntryWriter(), set()

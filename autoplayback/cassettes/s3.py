@@ -218,7 +218,7 @@ class S3Cassette:
         return found
 
     def _read(self, key: str, offset: int, length: int) -> bytes:
-        stamp = self._catalog.segments().get(key, "")
+        stamp = self._catalog.stamp(key)
         cached = self._cache.read(key, stamp, offset, length)
         if cached is not None:
             return cached

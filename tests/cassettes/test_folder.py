@@ -118,6 +118,24 @@ def test_a_cut_segment_gives_what_is_whole(cassette):
     assert any("cut off" in problem.text for problem in again.verify())
 
 
+def test_a_deletion_by_somebody_else_is_seen_by_who_has_looked_before(cassette):
+    """The folder is not listed for each tape; whatever happens in it, also right after another change, is noticed."""
+    first, second, third = sorted(summary.tape for summary in cassette.summaries())
+    hour_ago = time.time_ns() - 3_600_000_000_000
+    os.utime(cassette.folder, ns=(hour_ago, hour_ago))
+    assert cassette.load(second).id == second
+    tombstones.write(cassette.folder, {second})
+    with pytest.raises(TapeNotFound):
+        cassette.load(second)
+    assert cassette.load(third).id == third
+    now = os.stat(cassette.folder).st_mtime_ns
+    tombstones.write(cassette.folder, {third})
+    os.utime(cassette.folder, ns=(now, now))  # as a file system with coarse times has it
+    with pytest.raises(TapeNotFound):
+        cassette.load(third)
+    assert cassette.load(first).id == first
+
+
 def test_an_interrupted_erasure_hides_at_once_and_is_finished_later(cassette, monkeypatch):
     """Killed between the tombstone and the rewriting: the tape can't be read any more, and the next deletion erases it."""
     first, second, third = sorted(summary.tape for summary in cassette.summaries())
