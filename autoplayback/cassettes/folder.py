@@ -60,7 +60,7 @@ class FolderCassette:
             try:
                 place = self._live.get(tape_id) if attempt == 0 else None
                 if place is None:
-                    place = self._locate(tape_id)
+                    place = self._locate(tape_id, afresh=attempt == 1)
                 path, at = place
                 return unpack(_read(path, at.offset, at.length), tape_id)
             except (FileNotFoundError, TapeError) as error:
@@ -210,9 +210,9 @@ class FolderCassette:
             except (TapeError, OSError) as error:
                 self.skipped[path.name] = str(error)
 
-    def _locate(self, tape_id: str) -> tuple[Path, Located]:
-        for attempt in range(2):
-            if attempt:
+    def _locate(self, tape_id: str, *, afresh: bool = False) -> tuple[Path, Located]:
+        for look in (afresh, True):
+            if look:
                 self._synchronise()
             if tape_id in self._live:
                 return self._live[tape_id]

@@ -11,9 +11,12 @@ import pytest
 
 from autoplayback.cassettes import open_cassette, tombstones
 from autoplayback.cassettes.folder import FolderCassette
+from autoplayback.cassettes.openfile import OpenSegment
+from autoplayback.cassettes.packing import pack
 from autoplayback.config.settings import Settings
 from autoplayback.errors import CassetteError, TapeError, TapeNotFound
 from autoplayback.recorder.spool import Spool
+from autoplayback.tape.segment import EntryWriter
 from tests.cassettes.contract import NOON, CassetteContract
 from tests.cassettes.making import draft, tape
 
@@ -118,6 +121,20 @@ def test_a_cut_segment_gives_what_is_whole(cassette):
     assert any("cut off" in problem.text for problem in again.verify())
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_file_that_is_sealed_between_looking_and_reading_is_found_under_its_new_name(tmp_path, others):
+    """Whether or not the folder has sealed files already."""
+    cassette = FolderCassette(tmp_path)
+    for number in range(others):
+        cassette.add([tape(number=number)])
+    live = OpenSegment(tmp_path, {"service": "x"})
+    running = tape(number=7)
+    live.append([pack(running, EntryWriter())])
+    assert running.id in {summary.tape for summary in cassette.summaries()}
+    live.seal()
+    assert cassette.load(running.id) == running
+
+
 def test_a_deletion_by_somebody_else_is_seen_by_who_has_looked_before(cassette):
     """The folder is not listed for each tape; whatever happens in it, also right after another change, is noticed."""
     first, second, third = sorted(summary.tape for summary in cassette.summaries())
@@ -209,6 +226,8 @@ os.setgid(65534); os.setuid(65534)
 sys.path.insert(0, {os.getcwd()!r})
 from pathlib import Path
 from autoplayback.cassettes.folder import FolderCassette
+from autoplayback.cassettes.openfile import OpenSegment
+from autoplayback.cassettes.packing import pack
 try: list(FolderCassette(Path({str(cassette.folder)!r})).summaries())
 except Exception as error: print(type(error).__name__, error)
 """
