@@ -72,7 +72,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ends the host, and whatever it has forked."""
-        for pid in (self._child, self._host):
+        for pid in (*self._players(), self._host):
             if pid:
                 _kill(pid, signal.SIGKILL)
         try:
@@ -127,6 +127,7 @@ class Supervisor:
         self._refused = []
         self._from_child.clear()
         self._result, self._timed_out, self._playing = None, False, True
+        self._limit()  # from here on: a process may hang in what the service does after a fork, before it can say a word
         framing.send(self._channel.fileno(), message)
 
     def _host_says(self, message: framing.Message) -> None:
@@ -144,8 +145,7 @@ class Supervisor:
             self._child = message["started"]
             if self._guard is not None:
                 self._guard.playing = self._child
-            if self._options.timeout and not self._options.debug:
-                self._deadline = _now() + self._options.timeout
+            self._limit()
         elif "fatal" in message:
             self._ready = True
             self._drain()
@@ -195,14 +195,30 @@ class Supervisor:
                 self._handle(fd)
         self._from_child.clear()
 
+    def _limit(self) -> None:
+        if self._options.timeout and not self._options.debug:
+            self._deadline = _now() + self._options.timeout
+
+    def _players(self) -> list[int]:
+        """The process that plays a tape: as it has said, else as the kernel knows it. A host has one child at most."""
+        if self._child or not self._playing:
+            return [self._child]
+        try:
+            with open(f"/proc/{self._host}/task/{self._host}/children") as children:
+                return [*map(int, children.read().split())] or [self._host]
+        except OSError:
+            return [self._host]
+
     def _out_of_time(self) -> None:
         if not self._timed_out:
             self._timed_out = True
             self._deadline = _now() + GRACE
-            _kill(self._child, getattr(signal, "SIGUSR1", signal.SIGKILL))  # faulthandler writes where each thread stands
+            number = getattr(signal, "SIGUSR1", signal.SIGKILL)  # faulthandler writes where each thread stands
         else:
             self._deadline = None
-            _kill(self._child, signal.SIGKILL)
+            number = signal.SIGKILL
+        for pid in self._players():
+            _kill(pid, number)
 
     def _cause(self, status: int) -> str:
         memory = f"; --memory is {self._options.memory} MB" if self._options.memory else ""

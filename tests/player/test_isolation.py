@@ -87,6 +87,24 @@ def test_each_cause_is_told_and_hurts_no_other(tmp_path: Path, isolation: str) -
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_process_that_hangs_before_it_can_say_a_word_is_ended_too(tmp_path: Path) -> None:
+    """In what the service does after each fork: the next tape's does too, and each is told of, and gone."""
+    made = service(tmp_path, ["fine", "fine"])
+    made.code(CODE + "\nREAD, WRITE = os.pipe()\nos.register_at_fork(after_in_child=lambda: os.read(READ, 1))\n")
+    results = made.replay(timeout=2)
+    assert [result.verdict for result in results] == [Verdict.ERROR, Verdict.ERROR]
+    assert all("--timeout" in result.reason for result in results)
+    assert not [line for line in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _bytes(line)]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it ended meanwhile
+        return b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_memory_bounds_a_tapes_process_and_not_its_host(tmp_path: Path) -> None:
     """Which goes on, whatever its size: it has rehearsed, and loads the next tape."""
     made = service(tmp_path, ["fine"], CODE.replace('    return what\n\nSTATE', '    return bound()\n\nSTATE') + BOUND)
