@@ -20,6 +20,7 @@ from autoplayback.equalizer.rules import Rulebook
 from autoplayback.equalizer.sides import Side, error_text, side
 from autoplayback.equalizer.verdict import Difference, Judgement, Reading, Verdict, in_words
 from autoplayback.errors import AutoplaybackError, ReplayError
+from autoplayback.tape.inert import reordered
 from autoplayback.tape.model import End, Playback, Tape
 from autoplayback.tape.moments import Window
 from autoplayback.tape.values import named
@@ -132,6 +133,9 @@ class _Comparison:
             return False
         one, other = self.recorded, self.replayed
         if one.outcome != other.outcome or _made(one) != _made(other):
+            return False
+        before, after = _outputs(one), _outputs(other)
+        if any(reordered(before[name], after[name]) for name in before.keys() & after.keys()):
             return False
         return _sent(one) == _sent(other)
 
@@ -250,6 +254,10 @@ def counts(recorded: Tape, replayed: Tape) -> dict[str, tuple[int, int]]:
 
 def _made(tape: Tape) -> list[tuple[int, str]]:
     return [(note.id, note.name) for note in tape.handles]
+
+
+def _outputs(tape: Tape) -> dict[str, tuple[tuple[str, int], ...]]:
+    return {call.target.name: call.target.parameters for call in tape.calls if call.target.role == "output"}
 
 
 def _sent(tape: Tape) -> dict[str, list[bytes]]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from autoplayback.interception.target import Role, Target
 from autoplayback.tape.canonical import canonical_inert
+from autoplayback.tape.inert import reordered
 from autoplayback.tape.model import Call, Tape
 from autoplayback.tape.moments import Window, reading, without_now
 from autoplayback.tape.values import Tagged, named
@@ -60,8 +61,8 @@ class Group:
     """By receiver and arguments as they are encoded: the same code asks in the same bytes."""
     canonical: dict[Key, deque[Call]] | None = None
     """By receiver and arguments in their canonical form, once somebody has asked in others."""
-    by_bytes: dict[tuple[int | None, bytes], Key] = field(default_factory=dict)
-    """Canonical forms that are known."""
+    by_bytes: dict[tuple[int | None, bytes, tuple[tuple[str, int], ...]], Key] = field(default_factory=dict)
+    """Canonical forms that are known: by the parameters too, after which arguments passed by place are named."""
     siblings: dict[str, dict[Key, list[Call]]] = field(default_factory=dict)
     """By tier, the calls on handles by how those came to be."""
     relaxed: dict[Key, deque[Call]] | None = None
@@ -110,7 +111,8 @@ class Matcher:
             group = self._groups[target.name] = Group(target, calls)
             for call in calls:
                 receiver = self.same_handle(call.receiver)
-                group.verbatim.setdefault((receiver, call.arguments), deque()).append(call)
+                if not reordered(call.target.parameters, target.parameters):
+                    group.verbatim.setdefault((receiver, call.arguments), deque()).append(call)
                 if target.role is Role.OUTPUT:
                     group.order.setdefault(receiver, deque()).append(call)
         return group
@@ -189,7 +191,8 @@ class Matcher:
                 group.taken.add(other.seq)
                 exchanged.append((mine, other))
                 receiver_of = self.same_handle(mine.receiver)
-                group.verbatim.setdefault((receiver_of, mine.arguments), deque()).appendleft(mine)
+                if not reordered(mine.target.parameters, group.target.parameters):
+                    group.verbatim.setdefault((receiver_of, mine.arguments), deque()).appendleft(mine)
                 if group.canonical is not None:
                     group.canonical.setdefault(self._key(group, receiver_of, mine.arguments, mine), deque()).appendleft(mine)
                 if group.target.role is Role.OUTPUT:
@@ -286,10 +289,10 @@ class Matcher:
         return self._first(group, group.canonical.get(self._key(group, receiver, arguments)))
 
     def _key(self, group: Group, receiver: int | None, arguments: bytes, call: Call | None = None) -> Key:
-        known = group.by_bytes.get((receiver, arguments))
+        place = (receiver, arguments, group.target.parameters if call is None else call.target.parameters)
+        known = group.by_bytes.get(place)
         if known is None:
-            known = (receiver, self._arguments(group.target, arguments, call))
-            group.by_bytes[receiver, arguments] = known
+            known = group.by_bytes[place] = (receiver, self._arguments(group.target, arguments, call))
         return known
 
     def _arguments(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from inspect import Parameter
 from typing import Any, Final, TypeAlias, cast
 
@@ -145,6 +146,15 @@ def named(arguments: bytes, parameters: Sequence[tuple[str, int]]) -> dict[str, 
     fits no parameter (the signature is unknown, or was another one) stands under its position (`0`, `1`) or keyword.
     """
     return by_name(inspect(arguments), parameters)
+
+
+@lru_cache(maxsize=4096)
+def reordered(before: tuple[tuple[str, int], ...], after: tuple[tuple[str, int], ...]) -> bool:
+    """Whether a parameter has another place than before, so that the same arguments passed by place mean something else. One
+    which only has another name at its place counts as the old one renamed."""
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    places = {name: place for place, (name, kind) in enumerate(before) if kind in kinds}
+    return any(places.get(name, place) != place for place, (name, kind) in enumerate(after) if kind in kinds)
 
 
 def by_name(arguments: Any, parameters: Sequence[tuple[str, int]]) -> dict[str, Inert]:
